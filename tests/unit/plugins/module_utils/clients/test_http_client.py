@@ -1,0 +1,246 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from ansible_collections.langsmith.aws.plugins.module_utils.clients.http_client import HttpClient, HttpError, split_address
+
+from tests.unit.plugins.scripted import SILENCE, Authority, Running, Said, Script, make_authority, page, said, serve
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return make_authority(tmp_path_factory.mktemp("authority"))
+
+
+@contextmanager
+def tls(authority: Authority, script: Script, name: str = "langsmith.test") -> Iterator[tuple[Running, HttpClient]]:
+    with serve(script, authority.issue(name)) as server:
+        client = HttpClient(
+            "https://langsmith.test", connect_to=server.address, ca_file=str(authority.ca_file), timeout=5
+        )
+        yield server, client
+        client.close()
+
+
+def lost(client: HttpClient, target: str = "/") -> HttpError:
+    with pytest.raises(HttpError) as caught:
+        client.request("GET", target)
+    return caught.value
+
+
+def test_an_answer_over_tls_holds_status_headers_body_and_the_seconds_of_every_phase(authority: Authority) -> None:
+    with tls(authority, lambda _asked: said({"ok": True}, 201)) as (_server, client):
+        answer = client.request("GET", "/x")
+    assert (answer.status, answer.json(), answer.content_type) == (201, {"ok": True}, "application/json")
+    assert set(answer.timings.to_dict()) == {"dns", "connect", "tls", "first_byte", "total"}
+    assert answer.timings.total is not None
+    assert answer.timings.total >= answer.timings.connecting > 0
+    assert answer.tls["names"] == "langsmith.test"
+
+
+def test_connect_to_changes_where_is_connected_and_nothing_else(authority: Authority) -> None:
+    with tls(authority, lambda _asked: said(None)) as (server, client):
+        client.request("GET", "/x")
+    assert server.asked[0].headers["host"] == "langsmith.test"
+
+
+def test_one_connection_serves_all_requests_and_only_the_first_pays_for_it(authority: Authority) -> None:
+    with tls(authority, lambda _asked: said(None)) as (server, client):
+        answers = [client.request("POST", "/x", body=b"{}") for _ in range(3)]
+    assert len(server.connections) == 1
+    assert answers[0].timings.tls is not None
+    assert [answer.timings.tls for answer in answers[1:]] == [None, None]
+
+
+def test_a_kept_connection_that_the_server_closed_is_opened_anew() -> None:
+    quick = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+    with serve(lambda _asked: Said(raw=(quick,))) as server:
+        client = HttpClient(f"http://{server.address}", timeout=5)
+        assert client.request("GET", "/").body == b"ok"
+        deadline = time.monotonic() + 5
+        while len(server.asked) < 2 and time.monotonic() < deadline:
+            try:
+                assert client.request("GET", "/").body == b"ok"
+            except HttpError as error:
+                # The close may cross the request; that is told, not repeated.
+                assert error.phase == "http"  # noqa: PT017
+        client.close()
+    assert len(server.asked) >= 2
+
+
+def test_an_answer_that_ends_the_connection_is_read_to_its_end() -> None:
+    with serve(lambda _asked: Said(raw=(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n", b"one ", b"two"))) as server:
+        assert HttpClient(f"http://{server.address}").request("GET", "/").body == b"one two"
+
+
+def test_a_redirect_is_an_answer_and_is_not_followed() -> None:
+    with serve(lambda _asked: page(301, Location="https://elsewhere.test/")) as server:
+        answer = HttpClient(f"http://{server.address}").request("GET", "/")
+    assert (answer.status, answer.headers["location"]) == (301, "https://elsewhere.test/")
+    assert len(server.asked) == 1
+
+
+def test_a_body_beyond_the_bound_is_cut_and_says_so() -> None:
+    with serve(lambda _asked: Said(body=b"x" * 5000)) as server:
+        answer = HttpClient(f"http://{server.address}").request("GET", "/", max_bytes=1000)
+    assert (len(answer.body), answer.truncated) == (1000, True)
+
+
+def test_a_name_that_does_not_resolve_is_a_dns_error() -> None:
+    error = lost(HttpClient("http://nowhere.invalid"))
+    assert error.phase == "dns"
+    assert "nowhere.invalid does not resolve" in error.reason
+
+
+def test_a_port_where_nothing_listens_is_a_tcp_error_that_names_it() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        error = lost(HttpClient(f"http://127.0.0.1:{port}"))
+    assert error.phase == "tcp"
+    assert error.reason == f"127.0.0.1 port {port} refused the connection; nothing listens there"
+
+
+def test_a_certificate_for_another_name_is_told_with_the_names_it_has(authority: Authority) -> None:
+    with tls(authority, lambda _asked: said(None), name="other.test") as (_server, client):
+        error = lost(client)
+    assert error.phase == "tls"
+    assert "does not hold for langsmith.test" in error.reason
+    assert "the certificate is for other.test, by Test Authority, valid " in error.reason
+
+
+def test_an_expired_certificate_is_told_with_its_dates(authority: Authority) -> None:
+    past = datetime.now(UTC) - timedelta(days=400)
+    with serve(lambda _asked: said(None), authority.issue("langsmith.test", until=past)) as server:
+        error = lost(
+            HttpClient("https://langsmith.test", connect_to=server.address, ca_file=str(authority.ca_file), timeout=5)
+        )
+    assert error.phase == "tls"
+    assert "has expired" in error.reason
+    assert f"{past:%Y} GMT" in error.reason
+
+
+def test_a_certificate_of_an_unknown_authority_is_told_with_its_issuer(authority: Authority) -> None:
+    with serve(lambda _asked: said(None), authority.issue("langsmith.test")) as server:
+        error = lost(HttpClient("https://langsmith.test", connect_to=server.address, timeout=5))
+    assert error.phase == "tls"
+    assert "unable to get local issuer certificate" in error.reason
+    assert "by Test Authority" in error.reason
+
+
+def test_a_port_without_tls_is_a_tls_error() -> None:
+    with serve(lambda _asked: said(None)) as server:
+        error = lost(HttpClient("https://langsmith.test", connect_to=server.address, timeout=5))
+    assert error.phase == "tls"
+
+
+def test_silence_ends_at_the_timeout() -> None:
+    with serve(lambda _asked: SILENCE) as server:
+        started = time.monotonic()
+        error = lost(HttpClient(f"http://{server.address}", timeout=0.3))
+    assert (error.phase, error.reason, error.timed_out) == ("http", "no answer within 0.3 s", True)
+    assert 0.25 < time.monotonic() - started < 2
+
+
+def test_a_server_that_takes_the_connection_and_shakes_no_hands_is_a_tls_timeout() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = f"127.0.0.1:{listener.getsockname()[1]}"
+        error = lost(HttpClient("https://langsmith.test", connect_to=address, connect_timeout=0.3))
+    assert (error.phase, error.timed_out) == ("tls", True)
+
+
+def test_an_answer_that_drips_is_bounded_by_the_total_timeout() -> None:
+    drops = (b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n", *([b"x"] * 1000))
+    with serve(lambda _asked: Said(raw=drops)) as server:
+        started = time.monotonic()
+        error = lost(HttpClient(f"http://{server.address}", timeout=0.4))
+    assert error.timed_out
+    assert error.reason == "the answer did not end within 0.4 s"
+    assert time.monotonic() - started < 2
+
+
+def test_headers_that_drip_are_bounded_too() -> None:
+    drops = (b"HTTP/1.1 200 OK\r\n", *([b"X-A: 1\r\n"] * 1000))
+    with serve(lambda _asked: Said(raw=drops)) as server:
+        error = lost(HttpClient(f"http://{server.address}", timeout=0.4))
+    assert error.timed_out
+
+
+@pytest.mark.parametrize(
+    ("pieces", "reason"),
+    [
+        (
+            (b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n{",),
+            "the answer was cut off after 1 bytes, 49 more were announced",
+        ),
+        (
+            (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n9\r\nab",),
+            "the answer was cut off",
+        ),
+        ((b"SSH-2.0-OpenSSH_9.6\r\n",), "the answer is no HTTP"),
+        ((), "the connection was closed without an answer"),
+    ],
+)
+def test_a_broken_answer_is_one_http_error(pieces: tuple[bytes, ...], reason: str) -> None:
+    with serve(lambda _asked: Said(raw=pieces)) as server:
+        error = lost(HttpClient(f"http://{server.address}", timeout=5))
+    assert error.phase == "http"
+    assert error.reason.startswith(reason)
+    assert not error.timed_out
+
+
+def test_a_client_for_another_origin_trusts_the_same_ca_file(authority: Authority) -> None:
+    client = HttpClient("https://langsmith.test", connect_to="127.0.0.1:1", ca_file=str(authority.ca_file))
+    with serve(lambda _asked: said(None), authority.issue("localhost")) as server:
+        assert client.for_origin(f"https://localhost:{server.port}").request("GET", "/").status == 200
+
+
+@pytest.mark.parametrize(
+    ("origin", "same"),
+    [
+        ("https://langsmith.test", True),
+        ("https://LangSmith.test:443/path", True),
+        ("http://langsmith.test:443", False),
+        ("https://langsmith.test:8443", False),
+        ("https://s3.test", False),
+    ],
+)
+def test_an_origin_is_the_same_with_its_port_written_out_or_not(origin: str, same: bool) -> None:
+    assert HttpClient("https://langsmith.test").is_for(origin) is same
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        ({"origin": "langsmith.test"}, "no URL of the form"),
+        ({"origin": "ftp://langsmith.test"}, "no URL of the form"),
+        ({"origin": "https://langsmith.test/a b"}, "has to escape"),
+        ({"origin": "https://lang\u00efsmith.test"}, "has to escape"),
+        ({"origin": "https://langsmith.test", "connect_to": "127.0.0.1"}, "host:port"),
+        ({"origin": "https://langsmith.test", "timeout": 0.0}, "above 0"),
+        ({"origin": "https://langsmith.test", "ca_file": "/nowhere/ca.crt"}, "ca_file /nowhere/ca.crt cannot be read"),
+    ],
+)
+def test_an_address_that_cannot_be_used_is_refused_with_what_is_wrong(options: dict[str, str], complaint: str) -> None:
+    with pytest.raises(ValueError, match=complaint):
+        HttpClient(**options)  # type: ignore[arg-type]
+
+
+def test_a_ca_file_without_certificates_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "ca.crt"
+    file.write_text("nothing")
+    with pytest.raises(ValueError, match="cannot be read as PEM certificates"):
+        HttpClient("https://langsmith.test", ca_file=str(file))
+
+
+def test_addresses_are_split_at_the_last_colon() -> None:
+    assert split_address("[::1]:8443") == ("::1", 8443)
+    assert split_address("lb.test:443") == ("lb.test", 443)

@@ -1,0 +1,420 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible.module_utils.testing import patch_module_args
+from ansible_collections.langsmith.aws.plugins.modules import langsmith_trace_probe
+
+from tests.unit.plugins.scripted import SILENCE, Asked, Running, Said, make_authority, page, said, serve
+from tests.unit.plugins.scripted_langsmith import KEY, ScriptedLangSmith, ingests, on
+
+Probe = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def langsmith() -> ScriptedLangSmith:
+    return ScriptedLangSmith()
+
+
+@pytest.fixture
+def server(langsmith: ScriptedLangSmith) -> Iterator[Running]:
+    with serve(langsmith) as running:
+        yield running
+
+
+@pytest.fixture
+def probe(server: Running, capfd: pytest.CaptureFixture[str]) -> Probe:
+    def run(**options: Any) -> dict[str, Any]:
+        quick = {"wait_timeout": 0.6, "wait_sleep": 0.02, "timeout": 2, "api_key": KEY}
+        given = {"endpoint": f"http://{server.address}", **quick, **options}
+        arguments = {name: value for name, value in given.items() if value is not None}
+        with patch_module_args(arguments), pytest.raises(SystemExit):
+            langsmith_trace_probe.main()
+        text = capfd.readouterr().out
+        assert KEY not in text
+        return json.loads(text)
+
+    return run
+
+
+def findings(result: dict[str, Any], status: str) -> dict[str, str]:
+    """Components by the short ids of the findings with that status."""
+    return {
+        entry["id"].removeprefix("probe."): entry["component"]
+        for entry in result["findings"]
+        if entry["status"] == status
+    }
+
+
+def test_a_healthy_installation_passes_every_stage_and_keeps_nothing(
+    probe: Probe, langsmith: ScriptedLangSmith, server: Running
+) -> None:
+    result = probe()
+    assert result["healthy"]
+    assert result["changed"]
+    assert {entry["status"] for entry in result["findings"]} == {"pass"}
+    assert [entry["id"].removeprefix("probe.") for entry in result["findings"]] == [
+        "transport",
+        "front_door",
+        "info",
+        "backend",
+        "auth",
+        "project",
+        "control_read",
+        "post_small",
+        "post_large",
+        "repeat",
+        "patch_small",
+        "patch_large",
+        "visible",
+        "complete",
+        "visible_large",
+        "complete_large",
+        "child",
+        "queue_delay",
+        "payload_root",
+        "payload_child",
+        "blob",
+        "cleanup",
+    ]
+    assert langsmith.projects == {}
+    assert set(result["timings"]) == {
+        "connect", "info", "auth", "project", "accept", "visible", "complete", "queue_delay", "read", "blob", "total",
+    }  # fmt: skip
+    assert result["timings"]["queue_delay"] == 1.25
+    assert result["trace_url"].startswith(f"http://{server.address}/o/")
+    assert result["trace_url"].endswith(result["run_id"])
+    assert len(server.connections) == 1
+
+
+def test_the_large_input_is_64_kib_and_the_small_trace_is_a_root_with_a_child(
+    probe: Probe, langsmith: ScriptedLangSmith
+) -> None:
+    result = probe()
+    root = langsmith.runs[result["run_id"]]
+    child = next(run for run in langsmith.runs.values() if run.get("parent_run_id") == root["id"])
+    large = next(run for run in langsmith.runs.values() if "s3_urls" in run)
+    assert child["dotted_order"].startswith(root["dotted_order"] + ".")
+    assert child["trace_id"] == root["trace_id"] == root["id"]
+    assert len(large["inputs"]["content"]) == 64 * 1024
+
+
+def test_check_mode_sends_nothing_and_says_what_it_would_send(probe: Probe, server: Running) -> None:
+    result = probe(_ansible_check_mode=True)
+    assert result["changed"]
+    assert len(result["would_send"]) == 4
+    assert server.connections == []
+
+
+def test_a_named_project_stays_and_only_the_traces_go(probe: Probe, langsmith: ScriptedLangSmith) -> None:
+    langsmith.projects["22222222-2222-4222-8222-222222222222"] = "probes"
+    result = probe(project="probes")
+    assert result["healthy"]
+    assert list(langsmith.projects.values()) == ["probes"]
+    assert result["run_id"] in langsmith.deleted
+    assert result["project"]["kept"]
+
+
+def test_keep_leaves_the_project(probe: Probe, langsmith: ScriptedLangSmith) -> None:
+    result = probe(keep=True)
+    assert list(langsmith.projects) == [result["project"]["id"]]
+    assert result["project"]["kept"]
+    assert langsmith.deleted == []
+
+
+def test_without_blob_storage_no_large_trace_is_sent_and_a_warning_says_so(
+    probe: Probe, langsmith: ScriptedLangSmith
+) -> None:
+    langsmith.blob_storage = False
+    result = probe()
+    assert result["healthy"]
+    assert findings(result, "warn") == {"blob": "blob-storage"}
+    assert len(langsmith.runs) == 2
+
+
+SICK_STORE = said({"detail": "Internal server error"}, 500)
+
+
+@pytest.mark.parametrize(
+    ("faults", "failed"),
+    [
+        ([on("GET", "/api/v1/info", page(200, "nginx"))], {"info": "base-path"}),
+        ([on("GET", "/api/v1/info", said({"detail": "Unauthorized"}, 401))], {"info": "api-key"}),
+        ([on("GET", "/api/v1/info", page(502, "nginx"))], {"info": "platform-backend"}),
+        ([on("GET", "/api/v1/info", SILENCE)], {"info": "platform-backend"}),
+        (
+            [on("GET", "/api/v1/info", Said(raw=(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{",)))],
+            {"info": "platform-backend"},
+        ),
+        ([on("GET", "/api/v1/ok", page(502, "nginx"))], {"backend": "backend"}),
+        ([on("GET", "/api/v1/sessions", said({"detail": "Invalid token"}, 401))], {"auth": "api-key"}),
+        ([on("GET", "/api/v1/sessions", page(403))], {"auth": "firewall"}),
+        ([on("GET", "/api/v1/sessions", SICK_STORE)], {"auth": "postgres"}),
+        ([on("POST", "/api/v1/sessions", SICK_STORE)], {"project": "postgres"}),
+        ([on("POST", "/api/v1/sessions", said({"detail": "Forbidden"}, 403))], {"project": "api-key"}),
+        ([on("POST", "/api/v1/runs/query", SICK_STORE)], {"control_read": "clickhouse"}),
+        ([on("POST", "/api/v1/runs/query", SILENCE)], {"control_read": "clickhouse"}),
+        ([on("POST", "/api/v1/runs/multipart", said({"error": "x"}, 500))], {"post_small": "redis"}),
+        ([on("POST", "/api/v1/runs/multipart", page(413, "nginx"))], {"post_small": "size-limit"}),
+        ([on("POST", "/api/v1/runs/multipart", said({"detail": "limit"}, 429))], {"post_small": "quota"}),
+        ([on("POST", "/api/v1/runs/multipart", said({"error": "x"}, 422))], {"post_small": "probe"}),
+        ([on("POST", "/api/v1/runs/multipart", said({"detail": "Not Found"}, 404))], {"post_small": "version"}),
+        ([on("POST", "/api/v1/runs/multipart", page(403))], {"post_small": "firewall"}),
+    ],
+)
+def test_a_fault_on_the_way_in_is_one_failure_that_names_the_layer(
+    probe: Probe, langsmith: ScriptedLangSmith, faults: list[Any], failed: dict[str, str]
+) -> None:
+    langsmith.faults += faults
+    result = probe(timeout=0.4)
+    assert not result["healthy"]
+    assert findings(result, "fail") == failed
+    assert findings(result, "unknown") == {"not_reached": "langsmith"}
+
+
+def test_when_every_page_is_the_load_balancers_it_is_the_load_balancer(
+    probe: Probe, langsmith: ScriptedLangSmith
+) -> None:
+    langsmith.faults.append(lambda _asked: page(503))
+    result = probe()
+    assert set(findings(result, "fail").values()) == {"load-balancer"}
+    assert not result["changed"]
+
+
+def test_a_redirect_to_https_names_the_url_to_use(probe: Probe, langsmith: ScriptedLangSmith) -> None:
+    langsmith.faults.append(lambda asked: page(301, Location=f"https://langsmith.test{asked.path}"))
+    result = probe()
+    assert set(findings(result, "fail").values()) == {"load-balancer"}
+    assert "https://langsmith.test/health" in result["findings"][1]["remedy"]
+
+
+def test_nothing_listening_is_one_failure_and_nothing_was_written(probe: Probe) -> None:
+    result = probe(connect_to="127.0.0.1:1")
+    assert findings(result, "fail") == {"tcp": "load-balancer"}
+    assert not result["changed"]
+    assert result["run_id"] == ""
+
+
+def test_a_trace_that_never_appears_without_queue_counters_has_no_layer_named(
+    probe: Probe, langsmith: ScriptedLangSmith
+) -> None:
+    langsmith.visible = lambda run: False
+    result = probe()
+    assert findings(result, "fail") == {
+        "visible": "write path, layer unknown",
+        "visible_large": "write path, layer unknown",
+    }
+    assert langsmith.projects == {}
+
+
+def test_a_large_trace_that_never_appears_beside_a_small_one_that_does_is_blob_storage(
+    probe: Probe, langsmith: ScriptedLangSmith
+) -> None:
+    langsmith.visible = lambda run: "s3_urls" not in run
+    assert findings(probe(), "fail") == {"visible_large": "blob-storage"}
+
+
+def test_clickhouse_that_fails_after_the_trace_was_sent_is_told_by_the_control_read(
+    probe: Probe, langsmith: ScriptedLangSmith
+) -> None:
+    langsmith.faults.append(on("POST", "/api/v1/runs/query", lambda _asked: SICK_STORE if langsmith.runs else None))
+    langsmith.visible = lambda run: False
+    assert set(findings(probe(), "fail").values()) == {"clickhouse"}
+
+
+@pytest.mark.parametrize(
+    ("pending", "retry", "component"),
+    [
+        ([3, 4, 4, 4, 4, 4, 4, 4], [0] * 8, "ingest-queue"),
+        ([0, 90, 70, 50, 40, 30, 20, 10], [0] * 8, "write path, layer unknown"),
+        ([0] * 8, [0, 1, 2, 3, 4, 5, 6, 7], "clickhouse"),
+        ([0] * 8, [0] * 8, "write path, layer unknown"),
+    ],
+)
+def test_queue_counters_tell_why_a_trace_never_appears(
+    probe: Probe, langsmith: ScriptedLangSmith, pending: list[int], retry: list[int], component: str
+) -> None:
+    langsmith.visible = lambda run: False
+    samples = iter(zip(pending, retry, strict=True))
+
+    def counters(_asked: Asked) -> Said:
+        waiting, again = next(samples)
+        return said({"ingestion_queue": {"pending": waiting, "retry": again}})
+
+    with serve(counters) as metrics:
+        result = probe(queue_metrics_url=f"http://{metrics.address}/metrics?format=json")
+    assert set(findings(result, "fail").values()) == {component}
+
+
+def test_a_patch_that_is_lost_leaves_the_trace_pending(probe: Probe, langsmith: ScriptedLangSmith) -> None:
+    langsmith.faults.append(lambda asked: said({"message": ""}, 202) if ingests(asked, "patch", large=False) else None)
+    assert findings(probe(), "fail") == {"complete": "write path, layer unknown"}
+
+
+def test_a_patch_that_is_refused_is_one_failure_and_no_waiting(probe: Probe, langsmith: ScriptedLangSmith) -> None:
+    langsmith.faults.append(lambda asked: said({"error": "x"}, 500) if ingests(asked, "patch", large=False) else None)
+    result = probe(wait_timeout=30)
+    assert findings(result, "fail") == {"patch_small": "redis"}
+    assert result["timings"]["total"] < 10
+
+
+def test_a_large_trace_refused_where_the_small_one_passes_is_blob_storage(
+    probe: Probe, langsmith: ScriptedLangSmith
+) -> None:
+    langsmith.faults.append(lambda asked: said({"error": "x"}, 500) if ingests(asked, "post", large=True) else None)
+    assert findings(probe(), "fail") == {"post_large": "blob-storage"}
+
+
+def test_a_platform_backend_that_dies_on_the_trace_is_told_from_redis(
+    probe: Probe, langsmith: ScriptedLangSmith, server: Running
+) -> None:
+    def dead(asked: Asked) -> Said | None:
+        sent = any(entry.path.endswith("/runs/multipart") for entry in server.asked)
+        return page(502, "nginx") if sent and asked.path in ("/api/v1/info", "/api/v1/runs/multipart") else None
+
+    langsmith.faults.append(dead)
+    assert findings(probe(), "fail") == {"post_small": "platform-backend"}
+
+
+def test_a_second_sending_that_is_taken_again_is_a_warning_on_redis(probe: Probe, langsmith: ScriptedLangSmith) -> None:
+    langsmith.faults.append(lambda _asked: langsmith.operations.clear())
+    result = probe()
+    assert result["healthy"]
+    assert findings(result, "warn") == {"repeat": "redis"}
+
+
+def test_a_missing_child_has_no_layer_named(probe: Probe, langsmith: ScriptedLangSmith) -> None:
+    langsmith.visible = lambda run: run.get("parent_run_id") is None
+    assert findings(probe(), "fail") == {"child": "write path, layer unknown"}
+
+
+def test_a_child_that_comes_and_goes_is_replica_lag(probe: Probe, langsmith: ScriptedLangSmith) -> None:
+    asked_for_children: list[Asked] = []
+
+    def flapping(asked: Asked) -> Said | None:
+        if "is_root" not in asked.json:
+            return None
+        asked_for_children.append(asked)
+        return said({"runs": []}) if len(asked_for_children) == 2 else None
+
+    langsmith.faults.append(on("POST", "/api/v1/runs/query", flapping))
+    assert findings(probe(), "fail") == {"child": "clickhouse"}
+
+
+def test_a_payload_that_came_back_changed_is_a_failure(probe: Probe, langsmith: ScriptedLangSmith) -> None:
+    langsmith.stored = lambda run: {**run, "outputs": {"marker": "another"}} if run.get("parent_run_id") else run
+    assert findings(probe(), "fail") == {"payload_child": "read path"}
+
+
+@pytest.mark.parametrize(
+    ("stored", "observed"),
+    [
+        (lambda run: {**run, "s3_urls": {}}, "attachment missing"),
+        (lambda run: {**run, "inputs": None} if "s3_urls" in run else run, "inputs missing"),
+    ],
+)
+def test_a_large_payload_that_is_missing_is_blob_storage(
+    probe: Probe, langsmith: ScriptedLangSmith, stored: Any, observed: str
+) -> None:
+    langsmith.stored = stored
+    result = probe()
+    assert findings(result, "fail") == {"blob": "blob-storage"}
+    assert observed in next(entry["observed"] for entry in result["findings"] if entry["id"] == "probe.blob")
+
+
+def test_an_attachment_that_cannot_be_downloaded_is_blob_storage_and_its_address_is_not_told(
+    probe: Probe, langsmith: ScriptedLangSmith
+) -> None:
+    langsmith.faults.append(on("GET", "/api/v1/public/download", page(403)))
+    result = probe()
+    assert findings(result, "fail") == {"blob": "blob-storage"}
+    assert "jwt" not in json.dumps(result)
+
+
+def test_a_large_input_that_was_moved_to_blob_storage_is_read_from_there(
+    probe: Probe, langsmith: ScriptedLangSmith
+) -> None:
+    def moved(run: dict[str, Any]) -> dict[str, Any]:
+        if "s3_urls" not in run:
+            return run
+        langsmith.files["moved"] = json.dumps(run["inputs"]).encode()
+        urls = {**run["s3_urls"], "inputs": {"presigned_url": "public/download?jwt=moved"}}
+        return {**run, "inputs": None, "s3_urls": urls}
+
+    langsmith.stored = moved
+    assert findings(probe(), "fail") == {}
+
+
+def test_a_long_queue_delay_fails_even_when_the_trace_was_seen(probe: Probe, langsmith: ScriptedLangSmith) -> None:
+    langsmith.stored = lambda run: {**run, "inserted_at": "2026-11-21T10:01:30+00:00"}
+    result = probe()
+    assert findings(result, "fail") == {"queue_delay": "ingest-queue"}
+    assert result["timings"]["queue_delay"] == 90.0
+
+
+def test_without_server_times_the_probes_own_clock_bounds_the_delay(probe: Probe, langsmith: ScriptedLangSmith) -> None:
+    langsmith.stored = lambda run: {key: value for key, value in run.items() if key != "inserted_at"}
+    result = probe()
+    assert result["healthy"]
+    assert "queue_delay" not in result["timings"]
+
+
+def test_visible_later_than_expected_is_a_warning(probe: Probe, langsmith: ScriptedLangSmith) -> None:
+    result = probe(visible_within=0.000001)
+    assert result["healthy"]
+    assert set(findings(result, "warn")) == {"visible", "visible_large"}
+
+
+def test_a_project_that_cannot_be_removed_is_a_warning(probe: Probe, langsmith: ScriptedLangSmith) -> None:
+    langsmith.faults.append(on("DELETE", "/api/v1/sessions/*", SICK_STORE))
+    result = probe()
+    assert result["healthy"]
+    assert findings(result, "warn") == {"cleanup": "langsmith"}
+    assert result["project"]["kept"]
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        ({"endpoint": "https://langsmith.test/a b"}, "has to escape"),
+        ({"endpoint": "langsmith.test"}, "is not of the form https://host[/base]"),
+        ({"endpoint": "https://user:word@langsmith.test"}, "holds a user name or password"),
+        ({"ca_file": "/nowhere.crt", "endpoint": "https://langsmith.test"}, "ca_file /nowhere.crt cannot be read"),
+        ({"connect_to": "here"}, "is not of the form host:port"),
+        ({"api_key": "two words"}, "the API key is empty or holds a blank"),
+        ({"api_key": None}, "one of the following is required: api_key, api_key_secret"),
+    ],
+)
+def test_an_option_that_cannot_be_used_fails_with_its_name(
+    probe: Probe, options: dict[str, Any], complaint: str
+) -> None:
+    result = probe(**options)
+    assert result["failed"]
+    assert complaint in result["msg"]
+    assert "two words" not in json.dumps(result)
+
+
+@pytest.mark.parametrize("suffix", ["", "/", "/api", "/api/v1", "/api/v1/"])
+def test_the_endpoint_may_end_in_the_apis_own_path(probe: Probe, server: Running, suffix: str) -> None:
+    assert probe(endpoint=f"http://{server.address}{suffix}")["healthy"]
+
+
+def test_over_tls_the_certificate_is_checked_for_the_urls_name_and_reached_by_connect_to(
+    probe: Probe, langsmith: ScriptedLangSmith, tmp_path: Path
+) -> None:
+    authority = make_authority(tmp_path)
+    options = {"endpoint": "https://langsmith.test", "ca_file": str(authority.ca_file)}
+    with serve(langsmith, authority.issue("langsmith.test")) as secure:
+        result = probe(connect_to=secure.address, **options)
+    assert result["healthy"]
+    assert result["trace_url"].startswith("https://langsmith.test/o/")
+    with serve(langsmith, authority.issue("other.test")) as secure:
+        result = probe(connect_to=secure.address, **options)
+    assert findings(result, "fail") == {"tls": "certificate"}
+    assert "other.test" in result["findings"][0]["observed"]
