@@ -1,0 +1,127 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A sandbox of its own, and playbooks run on it as a user would."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import boto3
+
+ROOT = Path(__file__).parents[2]
+INSTALLATION = "sandbox"
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one run of ansible-playbook left behind."""
+
+    code: int
+    output: str
+    seconds: float
+    stages: Mapping[str, float]
+
+    @property
+    def changed(self) -> int:
+        """Tasks that changed something; -1 where the run did not reach its recap."""
+        found = re.search(r"changed=(\d+)", self.output)
+        return int(found[1]) if found else -1
+
+
+@dataclass
+class Bench:
+    """A sandbox with an empty account."""
+
+    state: Path
+    outputs: list[str] = field(default_factory=list)
+    command_lines: set[str] = field(default_factory=set)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What the commands of the README run with."""
+        kept = {
+            key: value for key, value in os.environ.items() if not key.startswith(("AWS_", "LANGSMITH_", "ANSIBLE_"))
+        }
+        return {
+            **kept,
+            "LANGSMITH_SANDBOX_STATE": str(self.state),
+            "LANGSMITH_STAGE_TIMES": str(self.state / "stages.json"),
+            "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        }
+
+    def sandbox(self, *arguments: str) -> str:
+        """Run a command of the sandbox and return what it printed."""
+        done = subprocess.run(
+            [sys.executable, "-m", "sandbox", *arguments],
+            cwd=ROOT,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def play(self, playbook: str, *arguments: str, kill_at: str | None = None, verbose: bool = False) -> Run:
+        """Run a playbook; with ``kill_at``, kill it as soon as it prints that."""
+        command = [
+            "ansible-playbook",
+            "-i",
+            "inventories/sandbox",
+            playbook,
+            "-e",
+            f"langsmith_report_dir={self.state}/reports",
+        ]
+        began = time.monotonic()
+        process = subprocess.Popen(
+            [*command, *arguments, *(["-vvv"] if verbose else [])],
+            cwd=ROOT,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        ended = threading.Event()
+        watcher = threading.Thread(target=self._watch_command_lines, args=(ended,), daemon=True)
+        watcher.start()
+        lines = []
+        assert process.stdout is not None
+        for line in process.stdout:
+            lines.append(line)
+            if kill_at is not None and kill_at in line:
+                os.killpg(process.pid, signal.SIGKILL)
+                break
+        process.stdout.close()
+        code = process.wait()
+        ended.set()
+        watcher.join()
+        output = "".join(lines)
+        self.outputs.append(output)
+        stages = self.state / "stages.json"
+        return Run(code, output, time.monotonic() - began, json.loads(stages.read_text()) if stages.exists() else {})
+
+    def _watch_command_lines(self, ended: threading.Event) -> None:
+        while not ended.wait(0.2):
+            for process in Path("/proc").glob("[0-9]*/cmdline"):
+                try:
+                    self.command_lines.add(process.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+                except OSError:
+                    continue
+
+    def client(self, service: str) -> boto3.client:  # type: ignore[valid-type]
+        """A client for the account of the sandbox."""
+        aws = json.loads((self.state / "endpoints.json").read_text())["aws"]
+        os.environ.update(AWS_CONFIG_FILE=aws["config_file"], AWS_SHARED_CREDENTIALS_FILE=aws["credentials_file"])
+        return boto3.Session(profile_name=aws["profile"]).client(service)
