@@ -10,7 +10,6 @@ VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
 export PATH := $(BIN):$(PATH)
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
-export PYTHONDONTWRITEBYTECODE := 1
 
 IS_SANDBOX := $(filter inventories/sandbox,$(patsubst %/,%,$(patsubst ./%,%,$(INVENTORY))))
 PLAYBOOK := ansible-playbook -i $(INVENTORY)
@@ -49,7 +48,10 @@ deploy: setup $(if $(IS_SANDBOX),sandbox-start) ## Deploy (INVENTORY=inventories
 teardown: setup $(if $(IS_SANDBOX),sandbox-start) ## Remove an installation: make teardown ARGS='-e teardown_confirm=NAME'.
 	@$(PLAYBOOK) playbooks/teardown.yml $(ARGS)
 
-.PHONY: sandbox-start sandbox-stop sandbox-status sandbox-reset
+.PHONY: sandbox-build sandbox-start sandbox-stop sandbox-status sandbox-reset
+sandbox-build: $(VENV)/.installed-sandbox ## Build and fetch what the sandbox is made of (about five minutes, once).
+	@$(BIN)/python -m sandbox build
+
 sandbox-start: $(VENV)/.installed-sandbox ## Build the sandbox (once) and start it.
 	@$(BIN)/python -m sandbox start
 
@@ -68,17 +70,18 @@ test: lint sanity unit end-to-end ## Run everything that CI runs, the deployment
 lint: $(VENV)/.installed-sandbox ## ruff, mypy, ansible-lint, the changelog and the docs.
 	ruff check .
 	ruff format --check .
-	mypy sandbox tests
-	cd .ansible/collections && MYPYPATH=. mypy --config-file $(CURDIR)/pyproject.toml -p ansible_collections.langsmith.aws.plugins
+	mypy -p sandbox -p tests -p ansible_collections.langsmith.aws.plugins
 	ansible-lint
 	antsibull-changelog lint
-	ANSIBLE_COLLECTIONS_PATH=$(CURDIR)/.ansible/collections antsibull-docs lint-collection-docs --plugin-docs --skip-rstcheck .
+	@# It copies what git tells of a collection, and of those in the virtual environment our git would tell nothing.
+	ANSIBLE_COLLECTIONS_PATH=$(CURDIR)/.ansible/collections GIT_CEILING_DIRECTORIES=$(CURDIR)/$(VENV) \
+	  antsibull-docs lint-collection-docs --plugin-docs --skip-rstcheck --validate-collection-refs dependent .
 
 sanity: $(VENV)/.installed-sandbox ## ansible-test sanity on a copy at the path that it insists on.
 	tests/sanity.sh
 
-unit: $(VENV)/.installed-sandbox ## The tests that need no deployment.
-	pytest tests -m "not sandbox"
+unit: sandbox-build ## The tests that need no deployment.
+	pytest tests -m "not sandbox" -n 2 --dist loadfile
 
-end-to-end: $(VENV)/.installed-sandbox ## Deploy on a fresh sandbox, again, kill it, misuse it, tear it down.
-	pytest tests/end_to_end -m sandbox
+end-to-end: sandbox-build ## Everything that needs a sandbox: deploy on a fresh one, again, kill it, misuse it, tear it down.
+	pytest tests -m sandbox

@@ -50,6 +50,7 @@ TCP_PARTS = ("etcd", "controller-manager", "scheduler", "kwok")
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; the exit status is 1 when it could not do what it says, or status found a part unhealthy."""
     commands: dict[str, Callable[[], int]] = {
+        "build": provide,
         "start": start,
         "stop": stop,
         "status": status,
@@ -79,7 +80,7 @@ def start() -> int:
     return 0
 
 
-def provide() -> None:
+def provide() -> int:
     """Build and fetch what is not in the cache yet; after that, nothing is downloaded when the sandbox runs."""
     with concurrent.futures.ThreadPoolExecutor() as pool:
         built = pool.submit(build.build, say)
@@ -87,6 +88,7 @@ def provide() -> None:
             say(f"Fetching ClickHouse {clickhouse.ENGINE_VERSION}: about 20 seconds, once.")
             clickhouse.fetch()
         built.result()
+    return 0
 
 
 def _start_parts() -> None:

@@ -193,6 +193,7 @@ live:
 from typing import Any
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
+from ansible_collections.langsmith.aws.plugins.module_utils.clients.clickhouse import observe
 from ansible_collections.langsmith.aws.plugins.module_utils.clients.secretsmanager import read_value
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.errors import ProjectError
 from ansible_collections.langsmith.aws.plugins.module_utils.shell.clickhouse_sizing import check
@@ -239,7 +240,7 @@ def main() -> None:
         argument_spec=argument_spec(), required_one_of=[["plan", "live"]], supports_check_mode=True
     )
     try:
-        result = check(module.params, lambda name, key: read_value(module.client("secretsmanager"), name, key))
+        result = check(module.params, lambda name, key: read_value(module.client("secretsmanager"), name, key), observe)
     except ProjectError as error:
         module.fail_json(msg=str(error))
     module.exit_json(**result)

@@ -100,11 +100,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.langsmith.aws.plugins.module_utils.clients.http_client import HttpClient
 from ansible_collections.langsmith.aws.plugins.module_utils.clients.observing import watch
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.endpoint import Place, judge_endpoint
 from ansible_collections.langsmith.aws.plugins.module_utils.shell.connection import (
     CONNECTION_ARG_SPEC,
-    http_client,
+    connection_options,
 )
 
 
@@ -123,7 +124,7 @@ def argument_spec() -> dict[str, dict[str, Any]]:
 def check(params: dict[str, Any]) -> dict[str, Any]:
     """Verdict, findings and timings. Raises ``ValueError`` for an option that cannot be used."""
     parts = urlsplit(params["url"])
-    http = http_client(params["url"], params)
+    http = HttpClient(params["url"], **connection_options(params))
     target = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
     watched = watch(
         http,

@@ -128,8 +128,9 @@ workspace_id:
 from typing import Any
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
+from ansible_collections.langsmith.aws.plugins.module_utils.clients.langsmith import connect
+from ansible_collections.langsmith.aws.plugins.module_utils.clients.secretsmanager import SecretsManager
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.errors import ProjectError
-from ansible_collections.langsmith.aws.plugins.module_utils.domain.secret import SecretError
 from ansible_collections.langsmith.aws.plugins.module_utils.shell.api_key import ensure
 from ansible_collections.langsmith.aws.plugins.module_utils.shell.connection import CONNECTION_ARG_SPEC
 from ansible_collections.langsmith.aws.plugins.module_utils.shell.secret_reference import secret_reference
@@ -155,8 +156,8 @@ def main() -> None:
     """Run the module."""
     module = AnsibleAWSModule(argument_spec=argument_spec(), supports_check_mode=True)
     try:
-        result = ensure(module.client("secretsmanager"), module.params, module.check_mode)
-    except (ProjectError, SecretError, ValueError) as error:
+        result = ensure(SecretsManager(module.client("secretsmanager")), connect, module.params, module.check_mode)
+    except (ProjectError, ValueError) as error:
         module.fail_json(msg=f"langsmith_api_key: {error}")
     module.exit_json(**result)
 

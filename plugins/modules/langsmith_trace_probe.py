@@ -163,13 +163,12 @@ would_send:
 from typing import Any
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
-from ansible_collections.langsmith.aws.plugins.module_utils.clients import secretsmanager
-from ansible_collections.langsmith.aws.plugins.module_utils.domain.langsmith import parse_endpoint
-from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe.verdict import plan
-from ansible_collections.langsmith.aws.plugins.module_utils.domain.secret import SecretError
+from ansible_collections.langsmith.aws.plugins.module_utils.clients.secretsmanager import read_value
+from ansible_collections.langsmith.aws.plugins.module_utils.clients.trace_probe import probe
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.errors import ProjectError
 from ansible_collections.langsmith.aws.plugins.module_utils.shell.connection import CONNECTION_ARG_SPEC
 from ansible_collections.langsmith.aws.plugins.module_utils.shell.secret_reference import secret_reference
-from ansible_collections.langsmith.aws.plugins.module_utils.shell.trace_probe import probe
+from ansible_collections.langsmith.aws.plugins.module_utils.shell.trace_probe import check
 
 
 def argument_spec() -> dict[str, dict[str, Any]]:
@@ -199,17 +198,13 @@ def main() -> None:
         required_one_of=[("api_key", "api_key_secret")],
         supports_check_mode=True,
     )
-    params = module.params
+
+    def read_secret(name: str, key: str) -> str:
+        return read_value(module.client("secretsmanager"), name, key)
+
     try:
-        if module.check_mode:
-            endpoint = parse_endpoint(params["endpoint"])
-            module.exit_json(changed=True, would_send=plan(endpoint.url, params["project"], params["keep"]))
-        secret = params["api_key_secret"]
-        key = params["api_key"] or ""
-        if secret:
-            key = secretsmanager.read_value(module.client("secretsmanager"), secret["name"], secret["key"])
-        result = probe(params, key)
-    except (ValueError, SecretError) as error:
+        result = check(module.params, module.check_mode, read_secret, probe)
+    except (ValueError, ProjectError) as error:
         module.fail_json(msg=f"langsmith_trace_probe: {error}")
     module.exit_json(**result)
 

@@ -184,10 +184,12 @@ region:
   type: str
 """
 
+from functools import partial
 from typing import Any
 
 from ansible_collections.amazon.aws.plugins.module_utils.botocore import get_aws_connection_info
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
+from ansible_collections.langsmith.aws.plugins.module_utils.clients.preflight import gather
 from ansible_collections.langsmith.aws.plugins.module_utils.clients.sessions import connector
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.errors import ProjectError
 from ansible_collections.langsmith.aws.plugins.module_utils.shell.preflight import check
@@ -227,8 +229,9 @@ def main() -> None:
     """Run the module."""
     module = AnsibleAWSModule(argument_spec=argument_spec(), supports_check_mode=True)
     region, endpoint, options = get_aws_connection_info(module)
+    connect = connector(endpoint, options, module.params["timeout"])
     try:
-        result = check(module.params, region, connector(endpoint, options, module.params["timeout"]))
+        result = check(module.params, region, partial(gather, connect))
     except ProjectError as error:
         module.fail_json(msg=str(error))
     module.exit_json(**result)

@@ -177,6 +177,7 @@ restored:
 from typing import Any
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
+from ansible_collections.langsmith.aws.plugins.module_utils.clients.secretsmanager import SecretsManager
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.errors import ProjectError
 from ansible_collections.langsmith.aws.plugins.module_utils.shell.secret import ensure
 
@@ -205,7 +206,7 @@ def main() -> None:
     """Run the module."""
     module = AnsibleAWSModule(argument_spec=argument_spec(), supports_check_mode=True)
     try:
-        result = ensure(module.client("secretsmanager"), module.params, module.check_mode)
+        result = ensure(SecretsManager(module.client("secretsmanager")), module.params, module.check_mode)
     except ProjectError as error:
         module.fail_json(msg=str(error))
     module.exit_json(**result)

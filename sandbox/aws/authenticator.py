@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, quote, urlsplit
 from moto.eks.models import eks_backends
 
 from sandbox import state
-from sandbox.aws import access, eks, eks_addons
+from sandbox.aws import access, eks_addons, eks_base
 
 PREFIX = "k8s-aws-v1."
 CLUSTER_HEADER = "x-k8s-aws-id"
@@ -56,7 +56,7 @@ def identify(token: str) -> tuple[access.Principal, Any]:
         who = access.principal(key, query.get("X-Amz-Security-Token"))
     except (KeyError, access.Refused) as refusal:
         raise Unauthenticated(f"sts getCallerIdentity failed: {refusal}") from refusal
-    clusters = eks.sweep(eks_backends[access.ACCOUNT][state.REGION]).clusters.values()
+    clusters = eks_base.sweep(eks_backends[access.ACCOUNT][state.REGION]).clusters.values()
     for cluster in clusters:
         signature = _signature(query, url.netloc, url.path or "/", cluster.name, who.secret_key)
         if hmac.compare_digest(signature, query.get("X-Amz-Signature", "")):

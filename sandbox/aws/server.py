@@ -10,17 +10,12 @@ from __future__ import annotations
 import configparser
 import io
 import json
-import os
 import re
 import signal
 import threading
 import warnings
 from collections.abc import Callable, Iterable
 from typing import Any
-
-# Before moto reads its settings.
-os.environ.setdefault("MOTO_IAM_LOAD_MANAGED_POLICIES", "true")
-os.environ.setdefault("MOTO_S3_CUSTOM_ENDPOINTS", "")
 
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import BaseWSGIServer, make_server

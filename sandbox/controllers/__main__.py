@@ -19,6 +19,7 @@ from sandbox.controllers.external_secrets import ExternalSecrets
 from sandbox.controllers.kubernetes import Cluster
 from sandbox.controllers.load_balancer import LoadBalancerController
 from sandbox.controllers.load_balancer_mirror import Mirror
+from sandbox.controllers.metrics import Metrics
 
 ENDPOINTS_SECONDS = 60
 log = logging.getLogger("sandbox.controllers")
@@ -49,6 +50,7 @@ def main() -> None:
         ExternalSecrets(cluster, account),
         LoadBalancerController(cluster, account, mirror.wake),
         EbsCsi(cluster, account),
+        Metrics(cluster, account),
     ]
     threading.Thread(target=mirror.run, name="load-balancer-mirror", daemon=True).start()
     for controller in controllers:

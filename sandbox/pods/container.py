@@ -188,7 +188,7 @@ class Container:
         self._mounts = around.volumes.mounts(self.spec)
         wanted = {name: resolve.relocate(value, self._mounts) for name, value in wanted.items()}
         folders = {mount: str(path) for mount, path in self._mounts.items()}
-        own = {"SANDBOX_VOLUMES": json.dumps(folders), "SANDBOX_IMAGE": images.repository(self.spec["image"])}
+        own = {"SANDBOX_VOLUMES": json.dumps(folders), "SANDBOX_IMAGE": self.spec["image"]}
         self._environment = {**around.base, **own, **wanted}
 
     def _launch(self) -> process.Running:

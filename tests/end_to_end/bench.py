@@ -15,6 +15,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import boto3
 
@@ -120,8 +121,9 @@ class Bench:
                 except OSError:
                     continue
 
-    def client(self, service: str) -> boto3.client:  # type: ignore[valid-type]
+    def client(self, service: str) -> Any:
         """A client for the account of the sandbox."""
         aws = json.loads((self.state / "endpoints.json").read_text())["aws"]
         os.environ.update(AWS_CONFIG_FILE=aws["config_file"], AWS_SHARED_CREDENTIALS_FILE=aws["credentials_file"])
-        return boto3.Session(profile_name=aws["profile"]).client(service)
+        session: Any = boto3.Session(profile_name=aws["profile"])
+        return session.client(service)

@@ -46,3 +46,21 @@ def test_an_unreachable_account_is_one_error(bench: Bench) -> None:
     assert run.changed == 0, run.output
     assert run.output.count("[ERROR]") == 1, run.output
     assert "127.0.0.1:9" in run.output
+
+
+def test_a_wrong_key_is_one_error_that_names_the_credentials(bench: Bench) -> None:
+    config = json.loads((bench.state / "endpoints.json").read_text())["aws"]
+    wrong = bench.state / "wrong-credentials"
+    wrong.write_text("[sandbox]\naws_access_key_id = AKIAIOSFODNN7EXAMPLE\naws_secret_access_key = wrong\n")
+    environment = {
+        "AWS_CONFIG_FILE": config["config_file"],
+        "AWS_SHARED_CREDENTIALS_FILE": str(wrong),
+        "AWS_PROFILE": "sandbox",
+        "PATH": bench.environment["PATH"],
+    }
+    run = bench.play("playbooks/site.yml", "-e", json.dumps({"langsmith_task_environment": environment}))
+    assert run.code != 0
+    assert run.changed == 0, run.output
+    assert run.output.count("[ERROR]") == 1, run.output
+    assert "credentials" in run.output
+    assert "aws_secret_access_key" not in run.output

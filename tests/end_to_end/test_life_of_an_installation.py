@@ -25,7 +25,7 @@ KILLED_AT = (
 def secret_values(bench: Bench) -> dict[str, str]:
     """Every value in Secrets Manager that must never be seen, and the keys of the account."""
     manager = bench.client("secretsmanager")
-    values = {}
+    values: dict[str, str] = {}
     for page in manager.get_paginator("list_secrets").paginate():
         for secret in page["SecretList"]:
             content = json.loads(manager.get_secret_value(SecretId=secret["ARN"])["SecretString"])
@@ -70,6 +70,12 @@ def test_a_killed_deployment_converges_stays_as_it_is_hides_its_secrets_and_leav
 
     again = bench.play("playbooks/site.yml", verbose=True)
     assert (again.code, again.changed) == (0, 0), again.output[-6000:]
+
+    nothing_planned = bench.play("playbooks/site.yml", "--check")
+    assert (nothing_planned.code, nothing_planned.changed) == (0, 0), nothing_planned.output[-6000:]
+    drifted = bench.play("playbooks/site.yml", "--check", "--diff", "--tags", "eks", "-e", "eks_node_count_max=7")
+    assert drifted.changed == 1, drifted.output[-6000:]
+    assert "max_size: 7" in drifted.output
 
     alone = bench.play("tests/end_to_end/langsmith_alone.yml")
     assert (alone.code, alone.changed) == (0, 0), alone.output[-6000:]

@@ -14,7 +14,7 @@ import pytest
 from sandbox import cli, state, supervisor
 from sandbox.controlplane import build
 
-SLEEP = ["/bin/sh", "-c", "sleep 60"]
+SLEEP = ["/bin/sh", "-c", "exec sleep 60"]
 
 
 @pytest.fixture(autouse=True)

@@ -13,7 +13,7 @@ import pytest
 
 from sandbox import state, supervisor
 
-SLEEP = ["/bin/sh", "-c", "sleep 60"]
+SLEEP = ["/bin/sh", "-c", "exec sleep 60"]
 
 
 @pytest.fixture(autouse=True)

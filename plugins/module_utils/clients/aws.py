@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import functools
+import time
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
@@ -40,6 +41,9 @@ EXISTS = frozenset(
         "ResourceInUseException",
     }
 )
+#: How long a new role may be unknown to other services, and how often to ask meanwhile, in seconds.
+ROLE_PROPAGATION_S = 60.0
+ROLE_INTERVAL_S = 5.0
 #: Calls whose IAM action is not prefix:Operation (service authorization reference).
 _ACTIONS = {
     "s3:HeadBucket": "s3:ListBucket",
@@ -87,7 +91,8 @@ def _subject(arguments: dict[str, Any]) -> str:
 
 def _raise(client: Any, method: str, arguments: dict[str, Any], error: Exception) -> None:
     action = action_of(client, method)
-    where = f"{action} in {client.meta.region_name}" + (f" for {subject}" if (subject := _subject(arguments)) else "")
+    subject = _subject(arguments)
+    where = f"{action} in {client.meta.region_name}{f' for {subject}' if subject else ''}"
     if not isinstance(error, ClientError):
         raise AwsCallError(action, type(error).__name__, f"{where} did not reach AWS: {error}") from error
     code = error.response.get("Error", {}).get("Code", "")
@@ -110,6 +115,32 @@ def call(client: Any, method: str, /, **arguments: Any) -> dict[str, Any]:
     except (ClientError, BotoCoreError) as error:
         _raise(client, method, arguments, error)
     return answer
+
+
+def call_with_new_role(
+    client: Any,
+    method: str,
+    /,
+    now: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+    **arguments: Any,
+) -> dict[str, Any]:
+    """One call that names an IAM role, repeated while the service does not know the role yet.
+
+    IAM is eventually consistent: for some seconds after its creation other services may say that a role does not exist
+    or cannot be assumed (IAM user guide, "Troubleshoot IAM", "Changes that I make are not always immediately visible").
+    Raises :class:`AwsCallError` when that lasts longer than a minute, and for anything else at once.
+    """
+    began = now()
+    while True:
+        try:
+            return call(client, method, **arguments)
+        except AwsCallError as error:
+            text = str(error).lower()
+            unknown = "role" in text and ("could not be assumed" in text or "does not exist" in text)
+            if not unknown or now() - began > ROLE_PROPAGATION_S:
+                raise
+        sleep(ROLE_INTERVAL_S)
 
 
 def pages(client: Any, method: str, key: str, /, **arguments: Any) -> list[Any]:

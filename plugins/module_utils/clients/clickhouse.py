@@ -6,33 +6,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from typing import Any
 
 from ansible_collections.langsmith.aws.plugins.module_utils.clients.http_client import Answer, HttpClient, HttpError
-from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.facts import Refused, Rows
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.facts import (
+    QUERIES,
+    Live,
+    Login,
+    Refused,
+    Rows,
+)
 
 
 class UnreachableError(Exception):
     """There is no ClickHouse that answers; the message says in which phase and why, without its full stop."""
-
-
-@dataclass(frozen=True)
-class Login:
-    """Who asks, and in which database."""
-
-    user: str
-    password: str = field(default="", repr=False)
-    database: str = "default"
-
-    def headers(self) -> dict[str, str]:
-        """The headers by which ClickHouse knows a user."""
-        return {
-            "X-ClickHouse-User": self.user,
-            "X-ClickHouse-Key": self.password,
-            "X-ClickHouse-Database": self.database,
-            "X-ClickHouse-Format": "JSON",
-            "Content-Type": "text/plain; charset=utf-8",
-        }
 
 
 def ask(http: HttpClient, login: Login, sql: str) -> Rows | Refused:
@@ -84,3 +71,17 @@ def ask_all(connect: Callable[[], HttpClient], login: Login, queries: Mapping[st
         name: Refused(0, str(answer)) if isinstance(answer, UnreachableError) else answer
         for name, answer in answers.items()
     }
+
+
+def observe(url: str, connection: Mapping[str, Any], login: Login, cluster: str | None) -> Live:
+    """What the server at ``url`` answers to ``QUERIES``; one that cannot be reached is told of, not raised.
+
+    ``connection`` are keywords of ``HttpClient``, which raises ValueError for what it cannot use.
+    """
+    http = HttpClient(url, **connection)
+    subject = f"{http.host}:{http.port}"
+    try:
+        answers = ask_all(lambda: HttpClient(url, **connection), login, QUERIES)
+    except UnreachableError as error:
+        return Live(subject, login.user, cluster, unreachable=str(error))
+    return Live(subject, login.user, cluster, answers)

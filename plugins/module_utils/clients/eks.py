@@ -8,7 +8,13 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.langsmith.aws.plugins.module_utils.clients.aws import call, given, none_on, pages
+from ansible_collections.langsmith.aws.plugins.module_utils.clients.aws import (
+    call,
+    call_with_new_role,
+    given,
+    none_on,
+    pages,
+)
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.progress import Phase, Progress
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.resources.eks_addon import Addon, AddonSettings
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.resources.eks_cluster import (
@@ -111,7 +117,7 @@ def create_cluster(
         "bootstrapClusterCreatorAdminPermissions": bootstrap_admin,
     }
     network = given(serviceIpv4Cidr=settings.service_ipv4_cidr)
-    call(
+    call_with_new_role(
         client,
         "create_cluster",
         name=name,
@@ -216,7 +222,7 @@ def create_nodegroup(
     }
     template = given(id=settings.launch_template_id, version=settings.launch_template_version)
     update = given(maxUnavailable=settings.max_unavailable)
-    call(
+    call_with_new_role(
         client,
         "create_nodegroup",
         clusterName=cluster,

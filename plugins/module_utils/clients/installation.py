@@ -86,16 +86,22 @@ def read(clients: Mapping[str, Any], name: str, names: Names, look: Look | None 
     ``clients`` has one client per name of :data:`SERVICES`. Raises :class:`ProjectError`.
     """
     closely = look or Look()
-    with ThreadPoolExecutor(max_workers=THREADS) as pool:
-        first = _round(pool, _first(clients, name, names))
-        identity: Identity = first["identity"]
-        who = f" as {identity.arn}"
-        names = replace(names, bucket=names.bucket or Names.bucket_of(name, identity.account_id, identity.region))
-        try:
+    try:
+        with ThreadPoolExecutor(max_workers=THREADS) as pool:
+            first = _round(pool, _first(clients, name, names))
+            identity: Identity = first["identity"]
+            names = replace(names, bucket=names.bucket or Names.bucket_of(name, identity.account_id, identity.region))
             second = _round(pool, _second(clients, names, closely, first))
-        except ProjectError as error:
-            raise ProjectError(f"{error} (read{who})") from error
+    except ProjectError as error:
+        raise ProjectError(f"{error} (read as {_caller(clients['sts'])})") from error
     return _assemble(name, names, first, second)
+
+
+def _caller(client: Any) -> str:
+    try:
+        return identity_of(client).arn
+    except ProjectError:
+        return "a caller that STS does not know"
 
 
 def _first(clients: Mapping[str, Any], name: str, names: Names) -> Reads:
@@ -128,7 +134,7 @@ def _first(clients: Mapping[str, Any], name: str, names: Names) -> Reads:
 
 
 def _second(clients: Mapping[str, Any], names: Names, look: Look, first: Mapping[str, Any]) -> Reads:
-    _, nodegroups, addons = first["kubernetes"]
+    nodegroups, addons = first["kubernetes"][1:]
     kubernetes, iam_client, cluster = clients["eks"], clients["iam"], names.cluster
     reads: dict[str, Callable[[], Any]] = {
         "bucket": partial(read_bucket, clients["s3"], str(names.bucket), look.settings),

@@ -18,7 +18,8 @@ try:
     from urllib3.exceptions import HTTPError
 except ImportError as error:
     IMPORT_ERROR: ImportError | None = error
-    ApiException = ConfigException = HTTPError = Exception
+    # Names for the except clauses below, which are not reached without the package.
+    ApiException = ConfigException = HTTPError = Exception  # type: ignore[assignment, misc]
 else:
     IMPORT_ERROR = None
 

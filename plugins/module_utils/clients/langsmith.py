@@ -7,7 +7,7 @@ from __future__ import annotations
 import base64
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
@@ -148,3 +148,8 @@ class LangSmith:
             return Reply(observed, answer.json(), answer.body)
         except ValueError:
             return Reply(observed, None, answer.body)
+
+
+def connect(endpoint: Endpoint, authorization: dict[str, str], connection: Mapping[str, Any]) -> LangSmith:
+    """The installation at ``endpoint``; ``connection`` are keywords of ``HttpClient``. Raises ValueError for them."""
+    return LangSmith(HttpClient(endpoint.origin, **connection), endpoint, authorization)

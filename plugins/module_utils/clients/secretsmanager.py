@@ -10,15 +10,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.langsmith.aws.plugins.module_utils.clients.aws import AwsCallError, call
-from ansible_collections.langsmith.aws.plugins.module_utils.domain.secret import Actual, SecretError
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.secret import (
+    Actual,
+    SecretConflictError,
+    SecretError,
+)
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.tags import from_pairs, to_pairs
 
 NOT_FOUND = "ResourceNotFoundException"
 EXISTS = "ResourceExistsException"
-
-
-class SecretConflictError(Exception):
-    """Another run wrote the secret since it was read; read and plan again."""
 
 
 def describe(client: Any, name: str) -> Actual | None:
@@ -91,29 +91,6 @@ def read_value(client: Any, name: str, key: str | None = None) -> str:
     return value
 
 
-def create(client: Any, name: str, values: Mapping[str, str], **attributes: Any) -> None:
-    """Create the secret. ``attributes``: description, kms_key_id, tags. Raises SecretConflictError when it exists."""
-    options: dict[str, Any] = {"Name": name, "SecretString": _stored(values)}
-    if attributes.get("description"):
-        options["Description"] = attributes["description"]
-    if attributes.get("kms_key_id"):
-        options["KmsKeyId"] = attributes["kms_key_id"]
-    if attributes.get("tags"):
-        options["Tags"] = to_pairs(attributes["tags"])
-    _write(client, "create_secret", **options)
-
-
-def put(client: Any, actual: Actual, values: Mapping[str, str], stale_token: bool = False) -> None:
-    """Store ``values`` as the version that follows the one read.
-
-    The version's id is derived from its predecessor's, and Secrets Manager refuses to change a version: so of two runs
-    that read the same version one gets SecretConflictError instead of overwriting the other's generated values.
-    ``stale_token`` takes a random id, for a secret that was moved back to an older version by hand.
-    """
-    token = uuid.uuid4() if stale_token else uuid.uuid5(uuid.NAMESPACE_URL, f"{actual.arn}#{actual.version_id}")
-    _write(client, "put_secret_value", SecretId=actual.arn, ClientRequestToken=str(token), SecretString=_stored(values))
-
-
 def _write(client: Any, method: str, **arguments: Any) -> None:
     try:
         call(client, method, **arguments)
@@ -127,28 +104,76 @@ def _stored(values: Mapping[str, str]) -> str:
     return json.dumps(dict(sorted(values.items())))
 
 
-def update(client: Any, actual: Actual, attributes: Mapping[str, str]) -> None:
-    """Set description and kms_key_id, whichever are given."""
-    names = {"description": "Description", "kms_key_id": "KmsKeyId"}
-    call(client, "update_secret", SecretId=actual.arn, **{names[key]: value for key, value in attributes.items()})
+class SecretsManager:
+    """The account's Secrets Manager in one region, for who writes; each method is one call."""
 
+    def __init__(self, client: Any) -> None:
+        self.client = client
 
-def restore(client: Any, actual: Actual) -> None:
-    """Take back the deletion that the secret is scheduled for."""
-    call(client, "restore_secret", SecretId=actual.arn)
+    def describe(self, name: str) -> Actual | None:
+        """The secret without its values; None when there is none. Raises ProjectError."""
+        return describe(self.client, name)
 
+    def read(self, name: str) -> Actual | None:
+        """The secret with its values, which stay None while it is scheduled for deletion. Raises ProjectError."""
+        return read(self.client, name)
 
-def tag(client: Any, actual: Actual, tags: Mapping[str, str]) -> None:
-    """Set the given tags."""
-    call(client, "tag_resource", SecretId=actual.arn, Tags=to_pairs(tags))
+    def read_value(self, name: str, key: str | None = None) -> str:
+        """One value, as :func:`read_value` does. Raises ProjectError, never empty."""
+        return read_value(self.client, name, key)
 
+    def create(self, name: str, values: Mapping[str, str], **attributes: Any) -> None:
+        """Create the secret; ``attributes``: description, kms_key_id, tags. SecretConflictError when it exists."""
+        options: dict[str, Any] = {"Name": name, "SecretString": _stored(values)}
+        if attributes.get("description"):
+            options["Description"] = attributes["description"]
+        if attributes.get("kms_key_id"):
+            options["KmsKeyId"] = attributes["kms_key_id"]
+        if attributes.get("tags"):
+            options["Tags"] = to_pairs(attributes["tags"])
+        _write(self.client, "create_secret", **options)
 
-def untag(client: Any, actual: Actual, names: tuple[str, ...]) -> None:
-    """Remove the tags of these names."""
-    call(client, "untag_resource", SecretId=actual.arn, TagKeys=list(names))
+    def put(self, actual: Actual, values: Mapping[str, str], stale_token: bool = False) -> None:
+        """Store ``values`` as the version that follows the one read.
 
+        The version's id is derived from its predecessor's, and Secrets Manager refuses to change a version: so of two
+        runs that read the same version one gets SecretConflictError instead of overwriting the other's generated
+        values. ``stale_token`` takes a random id, for a secret that was moved back to an older version by hand.
+        """
+        token = uuid.uuid4() if stale_token else uuid.uuid5(uuid.NAMESPACE_URL, f"{actual.arn}#{actual.version_id}")
+        _write(
+            self.client,
+            "put_secret_value",
+            SecretId=actual.arn,
+            ClientRequestToken=str(token),
+            SecretString=_stored(values),
+        )
 
-def delete(client: Any, actual: Actual, window_days: int | None) -> None:
-    """Schedule the deletion in ``window_days`` days, or delete at once when None."""
-    how: dict[str, Any] = {"RecoveryWindowInDays": window_days} if window_days else {"ForceDeleteWithoutRecovery": True}
-    call(client, "delete_secret", SecretId=actual.arn, **how)
+    def update(self, actual: Actual, attributes: Mapping[str, str]) -> None:
+        """Set description and kms_key_id, whichever are given."""
+        names = {"description": "Description", "kms_key_id": "KmsKeyId"}
+        call(
+            self.client,
+            "update_secret",
+            SecretId=actual.arn,
+            **{names[key]: value for key, value in attributes.items()},
+        )
+
+    def restore(self, actual: Actual) -> None:
+        """Take back the deletion that the secret is scheduled for."""
+        call(self.client, "restore_secret", SecretId=actual.arn)
+
+    def tag(self, actual: Actual, tags: Mapping[str, str]) -> None:
+        """Set the given tags."""
+        call(self.client, "tag_resource", SecretId=actual.arn, Tags=to_pairs(tags))
+
+    def untag(self, actual: Actual, names: tuple[str, ...]) -> None:
+        """Remove the tags of these names."""
+        call(self.client, "untag_resource", SecretId=actual.arn, TagKeys=list(names))
+
+    def delete(self, actual: Actual, window_days: int | None) -> None:
+        """Schedule the deletion in ``window_days`` days, or delete at once when None."""
+        how: dict[str, Any] = (
+            {"RecoveryWindowInDays": window_days} if window_days else {"ForceDeleteWithoutRecovery": True}
+        )
+        call(self.client, "delete_secret", SecretId=actual.arn, **how)

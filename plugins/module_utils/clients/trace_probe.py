@@ -8,14 +8,17 @@ import hashlib
 import os
 import time
 import uuid
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 from ansible_collections.langsmith.aws.plugins.module_utils.clients.http_client import HttpClient, HttpError
 from ansible_collections.langsmith.aws.plugins.module_utils.clients.langsmith import LangSmith, Reply
 from ansible_collections.langsmith.aws.plugins.module_utils.domain import trace
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.endpoint import Place
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.langsmith import Endpoint
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe import documents
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe.evidence import (
     Evidence,
@@ -25,20 +28,10 @@ from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe.evidenc
     all_complete,
     stage_passed,
 )
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe.outcome import Outcome, Settings
 
 #: A pause grows from the first to this many times it, so that a slow installation is not polled as a quick one.
 PAUSE_GROWTH = 6
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What to do: ``project`` empty for one of the probe's own; times in seconds."""
-
-    project: str = ""
-    keep: bool = False
-    wait_timeout: float = 120.0
-    wait_sleep: float = 0.5
-    visible_within: float = 60.0
 
 
 @dataclass
@@ -48,18 +41,6 @@ class _Project:
     tenant: str = ""
     created: bool = False
     removed: bool = False
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """The evidence and where the trace is or was. ``wrote`` says that the installation was written to."""
-
-    evidence: Evidence
-    wrote: bool = False
-    run_id: str = ""
-    trace_url: str = ""
-    project: dict[str, Any] = field(default_factory=dict)
-    seconds: float = 0.0
 
 
 class QueueCounters:
@@ -325,3 +306,27 @@ class TraceProbe:
         if not path and self._project.tenant:
             path = f"/o/{self._project.tenant}/projects/p/{self._project.id}/r/{root.run_id}"
         return f"{self._api.endpoint.url}{path}" if path else ""
+
+
+def probe(
+    endpoint: Endpoint, authorization: dict[str, str], connection: Mapping[str, Any], settings: Settings
+) -> Outcome:
+    """One probe of the installation at ``endpoint``.
+
+    ``authorization`` are the headers that say who calls, ``connection`` keywords of ``HttpClient``, which raises
+    ValueError for what it cannot use.
+    """
+    http = HttpClient(endpoint.origin, **connection)
+    place = Place(endpoint.url, "{}:{}".format(*http.address), settings.namespace, settings.release)
+    queue = _queue(settings.queue_metrics_url, connection) if settings.queue_metrics_url else None
+    try:
+        return TraceProbe(LangSmith(http, endpoint, authorization), place, settings, queue).run()
+    finally:
+        http.close()
+
+
+def _queue(url: str, connection: Mapping[str, Any]) -> QueueCounters:
+    # The counters are on an address of their own, so neither the other's connect_to nor its certificates hold there.
+    times = {name: connection[name] for name in ("connect_timeout", "timeout")}
+    parts = urlsplit(url)
+    return QueueCounters(HttpClient(url, **times), f"{parts.path or '/'}?{parts.query}")

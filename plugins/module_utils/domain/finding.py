@@ -19,8 +19,9 @@ class Finding:
     """One thing that was looked at.
 
     ``id`` names the rule (``clickhouse.replicas``), ``component`` the part of the installation (``clickhouse``),
-    ``subject`` the very thing (``host:port``, a variable, an ARN). ``observed`` and ``expected`` are sentences or figures
-    with their units, never a secret. ``remedy`` says what to do and is required wherever the status is not ``pass``.
+    ``subject`` the very thing (``host:port``, a variable, an ARN). ``observed`` and ``expected`` are sentences or
+    figures with their units, never a secret. ``remedy`` says what to do and is required wherever the status is not
+    ``pass``.
     ``source`` names where the threshold or rule comes from.
     """
 

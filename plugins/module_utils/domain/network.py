@@ -32,9 +32,7 @@ def subnets(vpc_cidr: str, zones: Sequence[str]) -> list[dict[str, str | bool]]:
     quarters = list(vpc.subnets(prefixlen_diff=2))
     public = quarters[0].subnets(prefixlen_diff=2)
     return [
-        *({"cidr_block": str(net), "availability_zone": zone, "public": True} for net, zone in zip(public, zones)),
-        *(
-            {"cidr_block": str(net), "availability_zone": zone, "public": False}
-            for net, zone in zip(quarters[1:], zones)
-        ),
+        {"cidr_block": str(net), "availability_zone": zone, "public": is_public}
+        for nets, is_public in ((public, True), (quarters[1:], False))
+        for net, zone in zip(nets, zones, strict=False)
     ]

@@ -47,6 +47,10 @@ class SecretError(ProjectError):
     """A secret cannot be brought to what is wanted; the message is for the operator and holds no value."""
 
 
+class SecretConflictError(Exception):
+    """Another run wrote the secret since it was read; read and plan again."""
+
+
 @dataclass(frozen=True)
 class Recipe:
     """How a value is born: ``length`` is the number of characters of the value."""

@@ -46,7 +46,8 @@ def _trouble(pod: Mapping[str, Any]) -> str:
         state = container.get("state") or {}
         waiting, ended = state.get("waiting"), state.get("terminated")
         if waiting:
-            return f"{container['name']} waits: {waiting.get('reason', 'no reason given')} {waiting.get('message', '')}".strip()
+            why = f"{waiting.get('reason', 'no reason given')} {waiting.get('message', '')}"
+            return f"{container['name']} waits: {why}".strip()
         if ended and ended.get("exitCode"):
             return f"{container['name']} ended with exit code {ended['exitCode']}"
     conditions = {condition["type"]: condition for condition in status.get("conditions", [])}

@@ -5,15 +5,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from ansible_collections.amazon.aws.plugins.module_utils.botocore import get_aws_connection_info
 
-try:
+with suppress(ImportError):  # AnsibleAWSModule says what is missing
     import boto3
     from botocore.config import Config
-except ImportError:  # AnsibleAWSModule says so
-    boto3 = None
 
 #: As many connections as :mod:`clients.installation` has threads, so that none waits for another.
 _CONNECTIONS = 16
@@ -28,7 +27,7 @@ def clients_of(module: Any, services: Sequence[str]) -> dict[str, Any]:
     """
     module.client(services[0])
     region, endpoint, options = get_aws_connection_info(module)
-    session = boto3.session.Session(profile_name=options.pop("profile_name", None))
+    session: Any = boto3.session.Session(profile_name=options.pop("profile_name", None))
     config = Config(max_pool_connections=_CONNECTIONS, user_agent_extra="langsmith.aws")
     given = options.pop("aws_config", None)
     if given:

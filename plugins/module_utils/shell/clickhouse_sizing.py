@@ -7,17 +7,27 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ansible_collections.langsmith.aws.plugins.module_utils.clients.clickhouse import Login, UnreachableError, ask_all
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse import facts, sizing
-from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.facts import Live, Plan, Refused, Volume
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.facts import (
+    Live,
+    Login,
+    Plan,
+    Refused,
+    Volume,
+)
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.errors import ProjectError
-from ansible_collections.langsmith.aws.plugins.module_utils.shell.connection import http_client
+from ansible_collections.langsmith.aws.plugins.module_utils.shell.connection import connection_options
+
+#: Reads a secret's value by name and key. Raises ProjectError.
+ReadSecret = Callable[[str, str], str]
+#: Asks the server at a URL, by connection options, as somebody, about a cluster. Raises ValueError for the options.
+Observe = Callable[[str, Mapping[str, Any], Login, "str | None"], Live]
 
 
-def check(params: Mapping[str, Any], read_secret: Callable[[str, str], str]) -> dict[str, Any]:
+def check(params: Mapping[str, Any], read_secret: ReadSecret, observe: Observe) -> dict[str, Any]:
     """The module's result. Raises ProjectError for options that cannot be used."""
     plan = None if params["plan"] is None else plan_from(params["plan"])
-    live = None if params["live"] is None else live_from(params, read_secret)
+    live = None if params["live"] is None else live_from(params, read_secret, observe)
     findings = sizing.judge(params["environment"], plan, live)
     return {
         "changed": False,
@@ -33,24 +43,17 @@ def plan_from(options: Mapping[str, Any]) -> Plan:
     return Plan(**{**options, "volume": volume})
 
 
-def live_from(params: Mapping[str, Any], read_secret: Callable[[str, str], str]) -> Live:
+def live_from(params: Mapping[str, Any], read_secret: ReadSecret, observe: Observe) -> Live:
     """What the server of the options ``live`` answers; a server that cannot be reached is told of, not raised."""
     live = params["live"]
     password, place = live["password"] or "", live["password_secret"]
     if place is not None:
         password = read_secret(place["name"], place["key"])
-    connection = {**live, "timeout": params["timeout"], "connect_timeout": params["timeout"]}
+    connection = connection_options({**live, "timeout": params["timeout"], "connect_timeout": params["timeout"]})
     try:
-        http = http_client(live["url"], connection)
+        return observe(live["url"], connection, Login(live["user"], password, live["database"]), live["cluster"])
     except ValueError as error:
         raise ProjectError(f"live: {error}") from error
-    subject = f"{http.host}:{http.port}"
-    login = Login(live["user"], password, live["database"])
-    try:
-        answers = ask_all(lambda: http_client(live["url"], connection), login, facts.QUERIES)
-    except UnreachableError as error:
-        return Live(subject, login.user, live["cluster"], unreachable=str(error))
-    return Live(subject, login.user, live["cluster"], answers)
 
 
 def shown(live: Live) -> dict[str, Any] | None:

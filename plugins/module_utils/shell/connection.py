@@ -7,8 +7,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.langsmith.aws.plugins.module_utils.clients.http_client import HttpClient
-
 CONNECTION_ARG_SPEC: dict[str, dict[str, Any]] = {
     "connect_to": {"type": "str"},
     "ca_file": {"type": "path"},
@@ -17,6 +15,6 @@ CONNECTION_ARG_SPEC: dict[str, dict[str, Any]] = {
 }
 
 
-def http_client(url: str, params: Mapping[str, Any]) -> HttpClient:
-    """A client for the URL by the shared options. Raises ``ValueError`` naming what cannot be used."""
-    return HttpClient(url, **{name: params[name] for name in CONNECTION_ARG_SPEC})
+def connection_options(params: Mapping[str, Any]) -> dict[str, Any]:
+    """The shared options alone, as keywords of ``HttpClient``."""
+    return {name: params[name] for name in CONNECTION_ARG_SPEC}

@@ -4,44 +4,30 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import Any
 
-from ansible_collections.langsmith.aws.plugins.module_utils.clients import account, programs
-from ansible_collections.langsmith.aws.plugins.module_utils.clients.aws import AwsCallError
-from ansible_collections.langsmith.aws.plugins.module_utils.clients.secretsmanager import read_value
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.errors import ProjectError
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.finding import SEVERITY
-from ansible_collections.langsmith.aws.plugins.module_utils.domain.preflight import machine_rules, rules
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.preflight import rules
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.preflight.facts import (
-    ENABLED,
     Context,
     Facts,
     Identity,
     Input,
-    Problem,
-    Quota,
     Tool,
-    asks,
-    secret_place,
 )
 
-T = TypeVar("T")
-#: Makes a client of a service in a region. Raises ProjectError, for a profile that is not there say.
-Connect = Callable[[str, str], Any]
-
-#: Where an account is asked about itself, by the start of a region's name; every other region is in the first.
-_HOME = {"": "us-east-1", "cn-": "cn-north-1", "us-gov-": "us-gov-west-1"}
+#: Answers what is asked of an account, in a region if one is given, and of the machine; with quotas or without.
+Gather = Callable[[Sequence[Input], Sequence[Tool], "str | None", bool, float], Facts]
 
 
-def check(params: Mapping[str, Any], region: str | None, connect: Connect) -> dict[str, Any]:
+def check(params: Mapping[str, Any], region: str | None, gather: Gather) -> dict[str, Any]:
     """The module's result; every problem is a finding in it. Raises ProjectError for options that cannot be used."""
     inputs = inputs_from(params["inputs"])
     tools = [Tool(one["name"], one["minimum_version"], one["required"]) for one in params["tools"]]
-    facts = gather(inputs, tools, region or None, connect, params["quotas"], params["timeout"])
+    facts = gather(inputs, tools, region or None, params["quotas"], params["timeout"])
     findings = rules.judge(Context(params["environment"] or "", inputs, facts), params["environment_variable"])
     counts = Counter(finding.status for finding in findings)
     return {
@@ -61,108 +47,3 @@ def inputs_from(options: Sequence[Mapping[str, Any]]) -> list[Input]:
         if given.rule not in rules.RULES:
             raise ProjectError(f"{given.variable}: rule {given.rule!r} is none of {', '.join(rules.RULES)}")
     return inputs
-
-
-def gather(
-    inputs: Sequence[Input],
-    tools: Sequence[Tool],
-    region: str | None,
-    connect: Connect,
-    with_quotas: bool,
-    timeout: float,
-) -> Facts:
-    """Ask the account and the machine, everything at the same time that does not need an answer of before."""
-    with ThreadPoolExecutor(max_workers=16) as pool:
-        found = [pool.submit(programs.find, tool, timeout) for tool in tools]
-        home = _home(region)
-        who = _answer(pool.submit(_ask, lambda: account.identity(connect("sts", home))))
-        answers: dict[str, Any] = {}
-        state: Any = None
-        if isinstance(who, Identity) and region:
-            state = _answer(pool.submit(_ask, lambda: account.region_state(connect("ec2", home), region)))
-        if isinstance(who, Identity) and region and (state in ENABLED or isinstance(state, Problem)):
-            answers = _regional(pool, inputs, region, connect, with_quotas)
-        return Facts(
-            region=region,
-            identity=who,
-            region_state=state,
-            tools=[future.result() for future in found],
-            **answers,
-        )
-
-
-def _home(region: str | None) -> str:
-    return next((_HOME[start] for start in ("cn-", "us-gov-") if (region or "").startswith(start)), _HOME[""])
-
-
-def _regional(
-    pool: ThreadPoolExecutor, inputs: Sequence[Input], region: str, connect: Connect, with_quotas: bool
-) -> dict[str, Any]:
-    types = [str(name) for name in asks(inputs, "instance_types")]
-    zone_names = {str(name) for name in asks(inputs, "hosted_zone")}
-    places = {
-        given.variable: place
-        for given in inputs
-        if given.rule == "license_secret" and not given.empty and (place := secret_place(given.value))
-    }
-    submit = pool.submit
-    ec2 = _ask(lambda: connect("ec2", region))
-    if isinstance(ec2, Problem):
-        return {"zones": ec2, "types": ec2, "offers": ec2}
-    zones = submit(_ask, lambda: account.zones(ec2))
-    kinds = submit(_ask, lambda: account.instance_types(ec2, types)) if types else None
-    offers = submit(_ask, lambda: account.offers(ec2, types)) if types else None
-    hosted = {
-        name: submit(_ask, lambda name=name: account.hosted_zones(connect("route53", region), name))
-        for name in zone_names
-    }
-    secrets = {
-        variable: submit(_ask, lambda place=place: _readable(connect("secretsmanager", region), *place))
-        for variable, place in places.items()
-    }
-    quotas = _quotas(submit, ec2, lambda: connect("service-quotas", region)) if with_quotas else {}
-    return {
-        "zones": _answer(zones),
-        "types": kinds and _answer(kinds),
-        "offers": offers and _answer(offers),
-        "hosted_zones": {name: _answer(future) for name, future in hosted.items()},
-        "secrets": {variable: _answer(future) for variable, future in secrets.items()},
-        "quotas": {code: _answer(future) for code, future in quotas.items()},
-    }
-
-
-def _quotas(submit: Callable[..., Future[Any]], ec2: Any, service_quotas: Callable[[], Any]) -> dict[str, Future[Any]]:
-    in_use: dict[str, Callable[[Any], int]] = {
-        machine_rules.VPC_QUOTA: account.vpcs_in_use,
-        machine_rules.ADDRESS_QUOTA: account.addresses_in_use,
-    }
-
-    def one(code: str) -> Quota:
-        service, name = machine_rules.QUOTAS[code]
-        quota = account.quota(service_quotas(), service, code, name)
-        used = float(in_use[code](ec2)) if code in in_use else None
-        return Quota(quota.code, quota.name, quota.value, used)
-
-    return {code: submit(_ask, lambda code=code: one(code)) for code in machine_rules.QUOTAS}
-
-
-def _readable(client: Any, name: str, key: str | None) -> None:
-    read_value(client, name, key)
-
-
-def _ask(question: Callable[[], T]) -> T | Problem:
-    try:
-        return question()
-    except AwsCallError as error:
-        return Problem(_sentence(error), error.denied)
-    except ProjectError as error:
-        return Problem(_sentence(error))
-
-
-def _sentence(error: ProjectError) -> str:
-    """The message on one line: a proxy between us and AWS may answer with a page of HTML."""
-    return textwrap.shorten(str(error), 300, placeholder=" ...")
-
-
-def _answer(future: Future[T]) -> T:
-    return future.result()

@@ -7,26 +7,27 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ansible_collections.langsmith.aws.plugins.module_utils.clients import secretsmanager
 from ansible_collections.langsmith.aws.plugins.module_utils.domain import secret as domain
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.secret import (
     Actual,
     Change,
     Contents,
+    SecretConflictError,
     SecretError,
     Wanted,
 )
+from ansible_collections.langsmith.aws.plugins.module_utils.shell.secret_store import SecretStore
 
 #: Two runs at once are settled in the second attempt; more means that something else writes the secret all the time.
 ATTEMPTS = 4
 
 
-def ensure(client: Any, params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
+def ensure(store: SecretStore, params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
     """Bring one secret to what ``params`` (the module's options) say, and return the module's result."""
     if params["state"] == "absent":
-        return _absent(client, params, check_mode)
-    wanted = wanted_from(params, lambda name, key: secretsmanager.read_value(client, name, key))
-    return _present(client, wanted, check_mode)
+        return _absent(store, params, check_mode)
+    wanted = wanted_from(params, store.read_value)
+    return _present(store, wanted, check_mode)
 
 
 def wanted_from(params: Mapping[str, Any], read_value: Callable[[str, str | None], str]) -> Wanted:
@@ -73,11 +74,11 @@ def _strings(option: str, values: Mapping[str, Any]) -> dict[str, str]:
     return strings
 
 
-def _present(client: Any, wanted: Wanted, check_mode: bool) -> dict[str, Any]:
+def _present(store: SecretStore, wanted: Wanted, check_mode: bool) -> dict[str, Any]:
     first: tuple[dict[str, object], Change] | None = None
     restored = conflicted_version = None
     for _attempt in range(ATTEMPTS):
-        actual = secretsmanager.read(client, wanted.name)
+        actual = store.read(wanted.name)
         hidden = actual is not None and actual.deleted_on is not None
         want = None if hidden else domain.contents(wanted, (actual and actual.values) or {}, allow_empty=check_mode)
         change = domain.plan(wanted, actual, want)
@@ -87,19 +88,17 @@ def _present(client: Any, wanted: Wanted, check_mode: bool) -> dict[str, Any]:
         if not change or check_mode:
             return _result(wanted, actual, want, bool(first[1]), bool(restored), first[0], after)
         try:
-            _apply(client, wanted, actual, want, change, conflicted_version)
-        except secretsmanager.SecretConflictError:
+            _apply(store, wanted, actual, want, change, conflicted_version)
+        except SecretConflictError:
             conflicted_version = actual.version_id if actual else None
             continue
         if not change.restore:
-            return _result(
-                wanted, secretsmanager.read(client, wanted.name), want, True, bool(restored), first[0], after
-            )
+            return _result(wanted, store.read(wanted.name), want, True, bool(restored), first[0], after)
     raise SecretError(f"secret {wanted.name}: another program keeps writing it; run again when it has ended")
 
 
 def _apply(
-    client: Any,
+    store: SecretStore,
     wanted: Wanted,
     actual: Actual | None,
     want: Contents | None,
@@ -109,19 +108,19 @@ def _apply(
     if actual is None:
         values = want.values if want else {}
         attributes = {"description": wanted.description, "kms_key_id": wanted.kms_key_id, "tags": wanted.tags}
-        secretsmanager.create(client, wanted.name, values, **attributes)
+        store.create(wanted.name, values, **attributes)
         return
     if change.restore:
-        secretsmanager.restore(client, actual)
+        store.restore(actual)
         return
     if change.attributes:
-        secretsmanager.update(client, actual, change.attributes)
+        store.update(actual, change.attributes)
     if change.put and want is not None:
-        secretsmanager.put(client, actual, want.values, actual.version_id == conflicted_version)
+        store.put(actual, want.values, actual.version_id == conflicted_version)
     if change.tags.put:
-        secretsmanager.tag(client, actual, change.tags.put)
+        store.tag(actual, change.tags.put)
     if change.tags.remove:
-        secretsmanager.untag(client, actual, change.tags.remove)
+        store.untag(actual, change.tags.remove)
 
 
 def _result(
@@ -151,13 +150,13 @@ def _result(
     }
 
 
-def _absent(client: Any, params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
+def _absent(store: SecretStore, params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
     window, force = params["recovery_window_days"], bool(params["force"])
     domain.deletion(window, force)
-    actual = secretsmanager.describe(client, params["name"])
+    actual = store.describe(params["name"])
     changed = actual is not None and (actual.deleted_on is None or force)
     if actual is not None and changed and not check_mode:
-        secretsmanager.delete(client, actual, None if force else window)
+        store.delete(actual, None if force else window)
     before = {"name": params["name"], "scheduled_for_deletion": bool(actual.deleted_on)} if actual else {}
     gone = actual is None or force
     after = {} if gone else {"name": params["name"], "scheduled_for_deletion": True}

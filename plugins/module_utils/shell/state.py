@@ -24,7 +24,7 @@ from ansible_collections.langsmith.aws.plugins.module_utils.domain.progress impo
 
 #: A call that starts an update. It answers with a look at that update, or with ``None`` when the resource's own
 #: progress tells of it.
-Step = Callable[[], Callable[[], Progress] | None]
+Step = Callable[[], "Callable[[], Progress] | None"]
 
 
 class Waits(Protocol):

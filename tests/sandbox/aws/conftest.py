@@ -12,6 +12,10 @@ import pytest
 from tests.sandbox.aws.account import ISSUER, REPOSITORY, Account
 from tests.sandbox.aws.kubernetes_stand_in import ApiServer
 
+# What the developer's shell says about AWS is neither for these clients nor for moto, which looks when it is imported.
+for _name in [name for name in os.environ if name.startswith("AWS_")]:
+    del os.environ[_name]
+
 
 @pytest.fixture(scope="session")
 def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:

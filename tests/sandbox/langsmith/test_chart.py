@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from sandbox import state
+from sandbox.controlplane import build
 from sandbox.langsmith import __main__ as entry
 from sandbox.langsmith import nginx
 
@@ -64,12 +63,8 @@ class Refused(Exception):  # noqa: N818  (it tells what happened)
 
 @pytest.fixture(scope="session")
 def helm() -> str:
-    """Helm from the PATH, or the one that the sandbox has built."""
-    built = sorted(state.cache().glob("controlplane-*/helm"), key=lambda path: path.stat().st_mtime)
-    found = shutil.which("helm") or (str(built[-1]) if built else None)
-    if found is None:
-        pytest.skip("helm is neither on PATH nor built yet")
-    return found
+    """The Helm of the sandbox, built where that has not been done yet."""
+    return str(build.build() / "helm")
 
 
 @pytest.fixture

@@ -31,6 +31,11 @@ def _own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
     yield
     for part in supervisor.running():
         supervisor.stop(part.name)
+    while _servers:
+        server = _servers.pop()
+        if server.poll() is None:
+            server.terminate()
+            server.wait(30)
 
 
 def until(condition: Callable[[], Any], seconds: float = 30) -> None:
@@ -61,7 +66,7 @@ def test_postgres_takes_tls_and_the_right_password_only() -> None:
         ({"sslmode": "disable"}, "no encryption"),
         ({"user": "rdsadmin"}, "password authentication failed"),
     ):
-        given = {"user": "langsmith", "password": PASSWORD, **change}
+        given: dict[str, Any] = {"user": "langsmith", "password": PASSWORD, **change}
         with pytest.raises(psycopg.OperationalError, match=message):
             psycopg.connect(host="127.0.0.1", port=port, dbname="langsmith", **given)
 
@@ -123,6 +128,9 @@ def test_a_rotated_token_is_accepted_beside_the_old_one_and_after_a_restart() ->
         assert redis_client.Redis(host="127.0.0.1", port=port, password=token).ping()
 
 
+_servers: list[subprocess.Popen[bytes]] = []
+
+
 class ClickHouse:
     """A pod's server, as the pods part runs it."""
 
@@ -136,6 +144,7 @@ class ClickHouse:
         environment[clickhouse.USERS_VARIABLE] = json.dumps(poor)
         argv = [sys.executable, "-m", "sandbox.stores.clickhouse", "pod"]
         self.process = subprocess.Popen(argv, cwd=REPOSITORY, env={**os.environ, **environment})
+        _servers.append(self.process)
         until(self._answers)
 
     def _answers(self) -> bool:

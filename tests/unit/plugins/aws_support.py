@@ -20,12 +20,14 @@ from botocore.stub import Stubber
 
 REGION = "us-east-1"
 KEYS = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing-secret"}
+# The stubs of boto3 know a client by the literal name of its service only.
+make_client: Callable[..., Any] = boto3.client
 
 
 @contextmanager
 def stubbed(service: str) -> Iterator[tuple[Any, Stubber]]:
     """A real client whose answers are scripted; leaving it checks that all of them were asked for."""
-    client = boto3.client(service, region_name=REGION, **KEYS)
+    client = make_client(service, region_name=REGION, **KEYS)
     with Stubber(client) as stub:
         yield client, stub
         stub.assert_no_pending_responses()

@@ -54,6 +54,25 @@ class Refused:
 
 
 @dataclass(frozen=True)
+class Login:
+    """Who asks, and in which database."""
+
+    user: str
+    password: str = field(default="", repr=False)
+    database: str = "default"
+
+    def headers(self) -> dict[str, str]:
+        """The headers by which ClickHouse knows a user."""
+        return {
+            "X-ClickHouse-User": self.user,
+            "X-ClickHouse-Key": self.password,
+            "X-ClickHouse-Database": self.database,
+            "X-ClickHouse-Format": "JSON",
+            "Content-Type": "text/plain; charset=utf-8",
+        }
+
+
+@dataclass(frozen=True)
 class Live:
     """What a running server answered, by the name of the query (see ``QUERIES``); never a secret.
 

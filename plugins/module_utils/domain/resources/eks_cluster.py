@@ -107,7 +107,8 @@ class Cluster:
     def to_dict(self) -> dict[str, Any]:
         """The cluster as modules return it."""
         known = settings_dict(self)
-        return {**known, **known.pop("settings")}
+        settings = known.pop("settings")
+        return {**known, **settings}
 
 
 def minor(version: str) -> tuple[int, int]:

@@ -119,7 +119,8 @@ class Nodegroup:
     def to_dict(self) -> dict[str, Any]:
         """The node group as modules return it."""
         known = settings_dict(self)
-        return {**known, **known.pop("settings")}
+        settings = known.pop("settings")
+        return {**known, **settings}
 
 
 def sorted_taints(taints: Any) -> tuple[Taint, ...]:

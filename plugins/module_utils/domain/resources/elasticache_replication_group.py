@@ -108,7 +108,8 @@ class Cache:
     def to_dict(self) -> dict[str, Any]:
         """The replication group as modules return it."""
         known = settings_dict(self)
-        return {**known, **known.pop("settings")}
+        settings = known.pop("settings")
+        return {**known, **settings}
 
 
 def differences(

@@ -44,7 +44,8 @@ class OidcProvider:
     def to_dict(self) -> dict[str, Any]:
         """The provider as modules return it."""
         known = settings_dict(self)
-        return {**known, **{key: value or [] for key, value in known.pop("settings").items()}}
+        settings = known.pop("settings")
+        return {**known, **{key: value or [] for key, value in settings.items()}}
 
 
 def host_path(url: str) -> str:

@@ -277,8 +277,10 @@ def _ports(rule: Mapping[str, Any], protocol: str) -> list[tuple[int, int]]:
 
 
 def _port_range(text: str) -> tuple[int, int]:
-    first, _, last = text.partition("-")
-    return int(first), int(last or first)
+    if text == "-1":
+        return -1, -1
+    ends = text.split("-")
+    return int(ends[0]), int(ends[-1])
 
 
 def _peers(rule: Mapping[str, Any], group_ids: Mapping[str, str]) -> list[str]:

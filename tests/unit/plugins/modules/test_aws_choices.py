@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import botocore.session
 import pytest
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.resources import (
@@ -17,7 +19,8 @@ SESSION = botocore.session.get_session()
 
 
 def known(service: str, shape: str) -> set[str]:
-    return set(SESSION.get_service_model(service).shape_for(shape).enum)
+    found: Any = SESSION.get_service_model(service).shape_for(shape)
+    return set(found.enum)
 
 
 @pytest.mark.parametrize(

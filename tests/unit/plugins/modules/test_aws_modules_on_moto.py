@@ -9,7 +9,6 @@ import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import boto3
 import pytest
 from ansible_collections.amazon.aws.plugins.modules import (
     ec2_security_group,
@@ -32,7 +31,7 @@ from ansible_collections.langsmith.aws.plugins.modules import (
 )
 from moto.server import ThreadedMotoServer
 
-from tests.unit.plugins.aws_support import KEYS, REGION, Run, four_steps, runner
+from tests.unit.plugins.aws_support import KEYS, REGION, Run, four_steps, make_client, runner
 
 TRUST = {
     "Version": "2012-10-17",
@@ -63,7 +62,7 @@ def run(endpoint: str, capfd: pytest.CaptureFixture[str]) -> Run:
 
 @pytest.fixture
 def client(endpoint: str) -> Make:
-    return lambda service: boto3.client(service, region_name=REGION, endpoint_url=endpoint, **KEYS)
+    return lambda service: make_client(service, region_name=REGION, endpoint_url=endpoint, **KEYS)
 
 
 @pytest.fixture
@@ -107,6 +106,7 @@ def test_a_cluster_goes_through_the_four_steps_and_away(
     results = four_steps(run, eks_cluster, **options, authentication_mode="CONFIG_MAP", wait_sleep=0)
     assert results[0]["cluster"]["version"] == "1.35"
     assert results[1]["cluster"]["status"] == "ACTIVE"
+    assert "settings" not in results[1]["cluster"]
     assert results[3]["cluster"] == results[1]["cluster"]
     four_steps(run, eks_cluster, name=name, state="absent", wait_sleep=0)
 
@@ -276,7 +276,7 @@ class Agreement:
         options = {"name": self.name, "tags": {}, "wanted": {part: wish}}
         return key in installation_plan.compare(self.clients, options)["drift"]
 
-    def module(self, module: Any, check: bool = True, **options: Any) -> bool:
+    def module(self, module: Any, /, *, check: bool = True, **options: Any) -> bool:
         result = self.run(module, check=check, tags=self.tags, **options)
         assert "msg" not in result or "changed" in result, result
         assert not result.get("failed"), result
@@ -285,8 +285,7 @@ class Agreement:
 
 @pytest.fixture(scope="module")
 def clients(endpoint: str) -> dict[str, Any]:
-    session = boto3.session.Session()
-    return {name: session.client(name, region_name=REGION, endpoint_url=endpoint, **KEYS) for name in SERVICES}
+    return {name: make_client(name, region_name=REGION, endpoint_url=endpoint, **KEYS) for name in SERVICES}
 
 
 @pytest.fixture
@@ -302,7 +301,7 @@ def vpc_id(client: Make, subnet_ids: list[str]) -> str:
 
 def test_plan_and_vpc_module_agree(agreement: Agreement, client: Make, name: str) -> None:
     wish = {"cidr_block": "10.0.0.0/16"}
-    options = {"name": name, **wish, "purge_tags": False, "dns_support": True, "dns_hostnames": True}
+    options: dict[str, Any] = {"name": name, **wish, "purge_tags": False, "dns_support": True, "dns_hostnames": True}
     assert agreement.plan("vpc", "vpc", wish) is agreement.module(ec2_vpc_net, **options) is True
     agreement.module(ec2_vpc_net, check=False, **options)
     assert agreement.plan("vpc", "vpc", wish) is agreement.module(ec2_vpc_net, **options) is False
@@ -317,7 +316,7 @@ def test_plan_and_subnet_module_agree(agreement: Agreement, vpc_id: str, client:
     wish = [{"cidr_block": block, "availability_zone": "us-east-1a", "public": True}]
     tags = {**agreement.tags, "kubernetes.io/role/elb": "1"}
     agreement.tags = tags
-    options = {"vpc_id": vpc_id, "cidr": block, "az": "us-east-1a", "purge_tags": False}
+    options: dict[str, Any] = {"vpc_id": vpc_id, "cidr": block, "az": "us-east-1a", "purge_tags": False}
     assert agreement.plan("subnets", "subnets", wish) is agreement.module(ec2_vpc_subnet, **options) is True
     agreement.module(ec2_vpc_subnet, check=False, **options)
     assert agreement.plan("subnets", "subnets", wish) is agreement.module(ec2_vpc_subnet, **options) is False
@@ -344,7 +343,13 @@ def test_plan_and_security_group_module_agree_on_rules_of_every_form(
     agreement: Agreement, vpc_id: str, name: str
 ) -> None:
     group, key = f"{name}-postgres", f"security_group:{name}-postgres"
-    options = {"name": group, "description": "LangSmith", "vpc_id": vpc_id, "rules_egress": [], "purge_tags": False}
+    options: dict[str, Any] = {
+        "name": group,
+        "description": "LangSmith",
+        "vpc_id": vpc_id,
+        "rules_egress": [],
+        "purge_tags": False,
+    }
     start = [{"proto": "tcp", "ports": [22], "cidr_ip": "10.0.0.0/8"}]
     agreement.module(ec2_security_group, check=False, **options, rules=start)
     for rules in RULES:
@@ -362,25 +367,25 @@ def test_plan_and_role_module_agree(agreement: Agreement, client: Make, name: st
     statement = {**TRUST["Statement"][0], "Action": "sts:AssumeRole"}  # type: ignore[dict-item]
     same = {"Version": "2012-10-17", "Statement": [statement]}
 
-    def options(policies: list[str], trust: dict[str, Any] = TRUST) -> dict[str, Any]:
+    def options(policies: list[str], trust: dict[str, Any]) -> dict[str, Any]:
         known = {"name": role_name, "managed_policies": policies, "create_instance_profile": False}
         return {**known, "assume_role_policy_document": json.dumps(trust), "purge_tags": False}
 
-    def plan(policies: list[str], trust: dict[str, Any] = TRUST) -> bool:
+    def plan(policies: list[str], trust: dict[str, Any]) -> bool:
         wish = [{"name": role_name, "managed_policies": policies, "assume_role_policy": trust}]
         return agreement.plan("roles", key, wish)
 
-    agreement.module(iam_role, check=False, **options([arn]))
-    assert plan([arn]) is agreement.module(iam_role, **options([arn])) is False
+    agreement.module(iam_role, check=False, **options([arn], TRUST))
+    assert plan([arn], TRUST) is agreement.module(iam_role, **options([arn], TRUST)) is False
     assert plan([arn], same) is agreement.module(iam_role, **options([arn], same)) is False
-    assert plan([]) is agreement.module(iam_role, **options([])) is True
+    assert plan([], TRUST) is agreement.module(iam_role, **options([], TRUST)) is True
     other = json.loads(json.dumps(TRUST).replace("ec2.", "eks."))
     assert plan([arn], other) is agreement.module(iam_role, **options([arn], other)) is True
 
 
 def test_plan_and_subnet_group_module_agree(agreement: Agreement, name: str, subnet_ids: list[str]) -> None:
     group = f"{name}-postgres"
-    options = {"name": group, "description": "LangSmith", "state": "present"}
+    options: dict[str, Any] = {"name": group, "description": "LangSmith", "state": "present"}
     part = "database_subnet_group"
     assert agreement.plan(part, part, {}) is True
     agreement.module(rds_subnet_group, check=False, **options, subnets=subnet_ids)
@@ -391,7 +396,7 @@ def test_plan_and_subnet_group_module_agree(agreement: Agreement, name: str, sub
 def test_plan_and_bucket_module_agree(agreement: Agreement, client: Make, name: str) -> None:
     bucket = f"{name}-blobs"
     public = ("block_public_acls", "ignore_public_acls", "block_public_policy", "restrict_public_buckets")
-    options = {
+    options: dict[str, Any] = {
         "name": bucket,
         "versioning": True,
         "encryption": "AES256",
@@ -418,11 +423,11 @@ def test_a_secret_that_waits_for_its_deletion_is_told_and_is_to_be_created(run: 
     full = secret(client, name, password="correct-horse")
     manager = client("secretsmanager")
     wanted = {"secrets": [{"name": full, "keys": ["password", "salt"]}]}
-    (difference, *_) = [
+    difference = next(
         item
         for item in run(installation_plan, name=name, wanted=wanted)["drift"][f"secret:{full}"]["differences"]
         if item["field"] == "keys"
-    ]
+    )
     assert difference["actual"] == ["password"]
     manager.delete_secret(SecretId=full, RecoveryWindowInDays=7)
     planned = run(installation_plan, name=name, wanted=wanted)

@@ -201,7 +201,7 @@ def test_a_creation_that_an_earlier_run_began_is_gone_on_with() -> None:
 def test_a_cluster_that_takes_too_long_is_told_with_its_issues() -> None:
     health = {"issues": [{"code": "Ec2SubnetNotFound", "message": "subnet-1 is gone"}]}
     with stubbed("eks") as (client, stub):
-        for _ in range(8):
+        for _time in range(8):
             sees(stub, "CREATING", health=health)
         with pytest.raises(WaitError, match=r"still CREATING \(Ec2SubnetNotFound: subnet-1 is gone\) after 60 s"):
             bring_cluster(client)
@@ -298,7 +298,7 @@ def test_new_bounds_labels_and_taints_go_in_one_call_without_the_number_of_nodes
             },
         )
         updated(stub, nodegroupName="acme-default")
-        for _ in range(3):
+        for _time in range(3):
             sees_group(stub)
         taints = [{"key": "a", "value": "2", "effect": "NO_SCHEDULE"}]
         bring_group(client, min_size=3, max_size=8, desired_size=3, labels={"pool": "other"}, taints=taints)
@@ -310,7 +310,7 @@ def test_a_least_size_above_the_number_of_nodes_takes_them_along() -> None:
         scaling = {"minSize": 6, "maxSize": 8, "desiredSize": 6}
         stub.add_response("update_nodegroup_config", STARTED, {**GROUP, "scalingConfig": scaling})
         updated(stub, nodegroupName="acme-default")
-        for _ in range(3):
+        for _time in range(3):
             sees_group(stub)
         bring_group(client, min_size=6, max_size=8)
 
@@ -320,7 +320,7 @@ def test_nodes_are_upgraded_by_the_version_call() -> None:
         sees_group(stub)
         stub.add_response("update_nodegroup_version", STARTED, {**GROUP, "version": "1.35", "force": False})
         updated(stub, nodegroupName="acme-default")
-        for _ in range(3):
+        for _time in range(3):
             sees_group(stub, version="1.35")
         assert bring_group(client, version="1.35")["nodegroup"]["version"] == "1.35"
 
@@ -328,7 +328,7 @@ def test_nodes_are_upgraded_by_the_version_call() -> None:
 def test_a_degraded_group_can_be_updated_but_is_waited_for() -> None:
     health = {"issues": [{"code": "InsufficientFreeAddresses", "message": "subnet-1 is full", "resourceIds": []}]}
     with stubbed("eks") as (client, stub):
-        for _ in range(8):
+        for _time in range(8):
             sees_group(stub, "DEGRADED", health=health)
         with pytest.raises(WaitError, match="subnet-1 is full"):
             bring_group(client)
@@ -398,7 +398,7 @@ def test_an_update_of_an_addon_names_again_what_it_should_keep() -> None:
             },
         )
         updated(stub, addonName="coredns")
-        for _ in range(3):
+        for _time in range(3):
             sees_addon(stub)
         bring_addon(client, addon_version="v1.14.0-eksbuild.1", resolve_conflicts="PRESERVE")
 
@@ -410,6 +410,6 @@ def test_an_addon_whose_creation_failed_is_made_again() -> None:
         sees_addon(stub, "DELETING")
         missing(stub, "describe_addon")
         stub.add_response("create_addon", addon_data("CREATING"), {**ADDON, "resolveConflicts": "OVERWRITE"})
-        for _ in range(3):
+        for _time in range(3):
             sees_addon(stub)
         assert bring_addon(client)["changed"] is True

@@ -14,6 +14,7 @@ from typing import Any
 import boto3
 import pytest
 from ansible.module_utils.testing import patch_module_args
+from ansible_collections.langsmith.aws.plugins.module_utils.clients.secretsmanager import SecretsManager
 from ansible_collections.langsmith.aws.plugins.module_utils.shell import secret as shell
 from ansible_collections.langsmith.aws.plugins.modules import secrets_manager_secret
 from moto.server import ThreadedMotoServer
@@ -234,7 +235,7 @@ def test_runs_side_by_side_agree_on_one_set_of_generated_values(manager: Any, na
     options = {key: spec.get("default") for key, spec in secrets_manager_secret.argument_spec().items()}
     salts = [{**options, "name": name, "generate": {f"key{n % 2}": {"kind": "hex"}}} for n in range(8)]
     with ThreadPoolExecutor(8) as pool:
-        results = list(pool.map(lambda params: shell.ensure(manager, params, False), salts))
+        results = list(pool.map(lambda params: shell.ensure(SecretsManager(manager), params, False), salts))
     values = stored(manager, name)
     assert sorted(values) == ["key0", "key1"]
     for result in results:

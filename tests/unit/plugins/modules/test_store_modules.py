@@ -139,7 +139,7 @@ def test_only_what_changed_is_modified_and_awaited_until_rds_has_made_it() -> No
         )
         sees(stub, PendingModifiedValues={"DBInstanceClass": "db.m7g.xlarge"})
         sees(stub, "modifying")
-        for _ in range(4):
+        for _time in range(4):
             sees(stub, DBInstanceClass="db.m7g.xlarge")
         result = bring_database(client, instance_class="db.m7g.xlarge", engine_version="16")
     assert result["database"]["class"] == "db.m7g.xlarge"
@@ -168,7 +168,7 @@ def test_more_throughput_is_sent_with_the_storage_it_belongs_to() -> None:
                 "StorageThroughput": 500,
             },
         )
-        for _ in range(4):
+        for _time in range(4):
             sees(stub, AllocatedStorage=500, Iops=12000, StorageThroughput=500)
         bring_database(client, allocated_storage_gib=400, iops=12000, storage_throughput_mib_s=500)
 
@@ -309,7 +309,7 @@ def test_a_replica_comes_before_failover_is_turned_on() -> None:
             {},
             {"ReplicationGroupId": "acme-redis", "ApplyImmediately": True, "AutomaticFailoverEnabled": True},
         )
-        for _ in range(4):
+        for _time in range(4):
             sees_cache(stub, members=2, AutomaticFailover="enabled")
         bring_cache(client, replicas=1, automatic_failover=True)
 

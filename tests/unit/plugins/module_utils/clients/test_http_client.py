@@ -10,7 +10,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from ansible_collections.langsmith.aws.plugins.module_utils.clients.http_client import HttpClient, HttpError, split_address
+from ansible_collections.langsmith.aws.plugins.module_utils.clients.http_client import (
+    HttpClient,
+    HttpError,
+    split_address,
+)
 
 from tests.unit.plugins.scripted import SILENCE, Authority, Running, Said, Script, make_authority, page, said, serve
 
@@ -54,7 +58,7 @@ def test_connect_to_changes_where_is_connected_and_nothing_else(authority: Autho
 
 def test_one_connection_serves_all_requests_and_only_the_first_pays_for_it(authority: Authority) -> None:
     with tls(authority, lambda _asked: said(None)) as (server, client):
-        answers = [client.request("POST", "/x", body=b"{}") for _ in range(3)]
+        answers = [client.request("POST", "/x", body=b"{}") for _time in range(3)]
     assert len(server.connections) == 1
     assert answers[0].timings.tls is not None
     assert [answer.timings.tls for answer in answers[1:]] == [None, None]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-
 from ansible_collections.langsmith.aws.plugins.module_utils.domain import identity
 
 ISSUER = "oidc.eks.us-east-1.amazonaws.com/id/ABC"

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 
 import pytest
-
 from ansible_collections.langsmith.aws.plugins.module_utils.domain import ingress
 
 PREFIX = "alb.ingress.kubernetes.io/"
 
 
-def annotations(**more: object) -> dict[str, str]:
+def made_with(**more: object) -> dict[str, str]:
     given = {
         "certificate_arn": "arn:c",
         "scheme": "internal",
@@ -22,7 +21,7 @@ def annotations(**more: object) -> dict[str, str]:
 
 
 def test_plain_http_is_only_redirected_and_every_ingress_joins_the_group_of_the_installation() -> None:
-    made = annotations()
+    made = made_with()
     assert json.loads(made[PREFIX + "listen-ports"]) == [{"HTTP": 80}, {"HTTPS": 443}]
     assert made[PREFIX + "ssl-redirect"] == "443"
     assert made[PREFIX + "group.name"] == "acme"
@@ -31,10 +30,10 @@ def test_plain_http_is_only_redirected_and_every_ingress_joins_the_group_of_the_
 
 @pytest.mark.parametrize(("arn", "there"), [("", False), ("arn:waf", True)])
 def test_a_web_acl_is_named_only_where_there_is_one(arn: str, there: bool) -> None:
-    assert (PREFIX + "wafv2-acl-arn" in annotations(web_acl_arn=arn)) is there
+    assert (PREFIX + "wafv2-acl-arn" in made_with(web_acl_arn=arn)) is there
 
 
 @pytest.mark.parametrize("tags", [{"a": "1,2"}, {"a=b": "1"}])
 def test_a_tag_that_the_annotation_cannot_carry_is_refused(tags: dict[str, str]) -> None:
     with pytest.raises(ValueError, match="neither ',' nor '='"):
-        annotations(tags=tags)
+        made_with(tags=tags)

@@ -6,7 +6,6 @@ import ipaddress
 import itertools
 
 import pytest
-
 from ansible_collections.langsmith.aws.plugins.module_utils.domain import network
 
 ZONES = ["us-east-1a", "us-east-1b", "us-east-1c"]

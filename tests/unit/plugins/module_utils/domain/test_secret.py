@@ -16,7 +16,7 @@ PASSWORD = Recipe("password", 32)
 
 @pytest.mark.parametrize("length", [16, 17, 32, 128])
 def test_a_password_fits_every_reader_of_it(length: int) -> None:
-    for _ in range(200):
+    for _time in range(200):
         value = secret.new_value(Recipe("password", length))
         assert len(value) == length
         assert not set(value) & set('/@" '), "RDS refuses these"

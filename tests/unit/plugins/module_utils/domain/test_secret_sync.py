@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.secret_sync import Condition, Copy, compare, digest
 
 MEANT = {"a": digest(b"v-eins"), "b": digest(b"v-zwei")}

@@ -61,7 +61,7 @@ def test_the_small_trace_obeys_the_rules_by_which_ingestion_refuses_a_trace() ->
 
 
 def test_two_small_traces_share_neither_ids_nor_payloads() -> None:
-    first, second = (trace.small_trace(MOMENT, os.urandom(36))[0] for _ in range(2))
+    first, second = (trace.small_trace(MOMENT, os.urandom(36))[0] for _time in range(2))
     assert first.id != second.id
     assert trace.payload_hash(first.inputs) != trace.payload_hash(second.inputs)
 
@@ -76,7 +76,7 @@ def test_the_large_input_stays_over_the_blob_threshold_when_compressed() -> None
 def test_posts_hold_the_beginning_and_the_attachment_and_patches_the_end() -> None:
     run = trace.large_trace(MOMENT, os.urandom(10 + trace.LARGE_INPUT_BYTES))
     posts = parts(*trace.encode_multipart([run], "post", PROJECT, "b" * 32))
-    assert [name for name, *_ in posts] == [
+    assert [post[0] for post in posts] == [
         f"post.{run.id}",
         f"post.{run.id}.inputs",
         f"post.{run.id}.extra",
@@ -87,7 +87,7 @@ def test_posts_hold_the_beginning_and_the_attachment_and_patches_the_end() -> No
     assert not {"end_time", "outputs", "inputs", "status"} & set(fields)
     assert hashlib.sha256(posts[3][3]).digest() == hashlib.sha256(run.attachments[0].content).digest()
     patches = parts(*trace.encode_multipart([run], "patch", PROJECT, "b" * 32))
-    assert [name for name, *_ in patches] == [f"patch.{run.id}", f"patch.{run.id}.outputs"]
+    assert [patch[0] for patch in patches] == [f"patch.{run.id}", f"patch.{run.id}.outputs"]
     assert json.loads(patches[0][3])["end_time"] == run.end_time.isoformat()
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.variables import unknown_variables
 
 SPECS = {"network": {"argument_specs": {"main": {"options": {"network_vpc_cidr": {}}}, "start": {"options": {}}}}}
