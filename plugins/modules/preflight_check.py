@@ -77,6 +77,7 @@ options:
         minimum_version: 1.16.156
       - name: helm
         minimum_version: 3.12.0
+        below_version: 4.0.0
       - name: kubectl
         required: false
     suboptions:
@@ -86,6 +87,12 @@ options:
         required: true
       minimum_version:
         description: Oldest version that does. Empty for any.
+        type: str
+        default: ""
+      below_version:
+        description:
+          - Oldest version that does no longer. Empty for none.
+          - Helm 4 has dropped C(helm list --all), which the modules of kubernetes.core 6 call.
         type: str
         default: ""
       required:
@@ -204,11 +211,12 @@ _INPUT = {
 _TOOL = {
     "name": {"type": "str", "required": True},
     "minimum_version": {"type": "str", "default": ""},
+    "below_version": {"type": "str", "default": ""},
     "required": {"type": "bool", "default": True},
 }
 _TOOLS: list[dict[str, Any]] = [
     {"name": "aws", "minimum_version": "1.16.156"},
-    {"name": "helm", "minimum_version": "3.12.0"},
+    {"name": "helm", "minimum_version": "3.12.0", "below_version": "4.0.0"},
     {"name": "kubectl", "required": False},
 ]
 

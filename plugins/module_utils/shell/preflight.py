@@ -26,7 +26,10 @@ Gather = Callable[[Sequence[Input], Sequence[Tool], "str | None", bool, float], 
 def check(params: Mapping[str, Any], region: str | None, gather: Gather) -> dict[str, Any]:
     """The module's result; every problem is a finding in it. Raises ProjectError for options that cannot be used."""
     inputs = inputs_from(params["inputs"])
-    tools = [Tool(one["name"], one["minimum_version"], one["required"]) for one in params["tools"]]
+    tools = [
+        Tool(one["name"], one["minimum_version"], one["required"], below_version=one["below_version"])
+        for one in params["tools"]
+    ]
     facts = gather(inputs, tools, region or None, params["quotas"], params["timeout"])
     findings = rules.judge(Context(params["environment"] or "", inputs, facts), params["environment_variable"])
     counts = Counter(finding.status for finding in findings)

@@ -58,6 +58,8 @@ def ensure_key(
             "email": ADMIN_EMAIL,
             "password_secret": {"name": CONFIG, "key": "password"},
             "key_secret": {"name": KEY},
+            # Another test makes a second one, and then the module asks for the name.
+            "workspace": "Workspace 1",
         }
         return call(langsmith_api_key, {**connection, **options}, capfd)
 
@@ -68,7 +70,8 @@ def ensure_key(
 def probe(
     langsmith: Installation, connection: dict[str, str], ensure_key: Run, capfd: pytest.CaptureFixture[str]
 ) -> Run:
-    ensure_key()
+    made = ensure_key()
+    assert not made.get("failed"), made["msg"]
 
     def run(**more: Any) -> dict[str, Any]:
         options = {

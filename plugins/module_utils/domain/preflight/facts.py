@@ -82,6 +82,7 @@ class Tool:
     required: bool = True
     path: str = ""
     output: str = ""
+    below_version: str = ""
 
 
 @dataclass(frozen=True)

@@ -51,6 +51,7 @@ def tool(found: Tool) -> Finding:
     """A program on PATH in a version that does."""
     worse: Status = "fail" if found.required else "warn"
     least = f"version {found.minimum_version} or newer" if found.minimum_version else "any version"
+    least += f", below {found.below_version}" if found.below_version else ""
     expected = f"{found.name} on PATH, {least}" + ("" if found.required else " (optional)")
     remedy = f"install {found.name}, {least}, and put it on the PATH of the play (environment: PATH)"
     if not found.path:
@@ -62,7 +63,8 @@ def tool(found: Tool) -> Finding:
         return _finding("tools", "unknown", found.name, told, expected, remedy)
     shown = ".".join(map(str, version))
     wanted = version_in(found.minimum_version) or ()
-    status = worse if version < wanted else "pass"
+    too_new = version_in(found.below_version)
+    status = worse if version < wanted or (too_new and version >= too_new) else "pass"
     return _finding("tools", status, found.name, f"{shown} ({found.path})", expected, remedy)
 
 

@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import json
 import socket
-import urllib.request
+import uuid
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,24 +32,48 @@ GOOD = {
 }
 
 
+@dataclass(frozen=True)
+class Account:
+    """An account of moto's of its own, since what other tests leave in theirs would count here."""
+
+    url: str
+    id: str
+    keys: dict[str, str]
+
+    def options(self, **more: Any) -> dict[str, Any]:
+        """The options that lead to it."""
+        return {"region": "us-east-1", "endpoint_url": self.url, "quotas": False, **self.keys, **more}
+
+
 @pytest.fixture(scope="module")
-def endpoint() -> Iterator[str]:
+def account() -> Iterator[Account]:
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
-    url = f"http://{host}:{port}"
-    # The account of moto is one per process, and what other tests left in it would count here.
-    urllib.request.urlopen(urllib.request.Request(f"{url}/moto-api/reset", method="POST"))  # noqa: S310 - our own http
+    where: dict[str, Any] = {"region_name": "us-east-1", "endpoint_url": f"http://{host}:{port}"}
+    account_id = f"{uuid.uuid4().int % 10**12:012}"
+    first = boto3.client("sts", **where, aws_access_key_id="AKIATESTING", aws_secret_access_key="testing-secret")
+    role = {"RoleArn": f"arn:aws:iam::{account_id}:role/tests", "RoleSessionName": "tests"}
+    given = first.assume_role(**role)["Credentials"]
+    found = Account(
+        where["endpoint_url"],
+        account_id,
+        {
+            "access_key": given["AccessKeyId"],
+            "secret_key": given["SecretAccessKey"],
+            "session_token": given["SessionToken"],
+        },
+    )
     connection: dict[str, Any] = {
-        "region_name": "us-east-1",
-        "endpoint_url": url,
-        "aws_access_key_id": "AKIATESTING",
-        "aws_secret_access_key": "testing-secret",
+        **where,
+        "aws_access_key_id": given["AccessKeyId"],
+        "aws_secret_access_key": given["SecretAccessKey"],
+        "aws_session_token": given["SessionToken"],
     }
     boto3.client("route53", **connection).create_hosted_zone(Name="example.org", CallerReference="one")
     secret = json.dumps({"license_key": LICENSE})
     boto3.client("secretsmanager", **connection).create_secret(Name="langsmith/license", SecretString=secret)
-    yield url
+    yield found
     server.stop()
 
 
@@ -79,11 +104,6 @@ def run(capfd: pytest.CaptureFixture[str]) -> Run:
     return module
 
 
-def account(endpoint: str, **more: Any) -> dict[str, Any]:
-    keys = {"access_key": "AKIATESTING", "secret_key": "testing-secret"}
-    return {"region": "us-east-1", "endpoint_url": endpoint, "quotas": False, **keys, **more}
-
-
 def inputs(**changed: Any) -> list[dict[str, Any]]:
     return [
         {"variable": variable, "value": changed.get(variable, value), "rule": rule}
@@ -95,16 +115,16 @@ def failing(result: dict[str, Any]) -> dict[str, str]:
     return {finding["subject"]: finding["remedy"] for finding in result["findings"] if finding["status"] == "fail"}
 
 
-def test_a_good_account_and_good_inputs_are_ready(run: Run, endpoint: str) -> None:
-    result = run(**account(endpoint), inputs=inputs())
+def test_a_good_account_and_good_inputs_are_ready(run: Run, account: Account) -> None:
+    result = run(**account.options(), inputs=inputs())
     assert result["ready"] is True, result["findings"]
     assert result["changed"] is False
     assert result["counts"] == {"pass": len(GOOD) + 3, "warn": 0, "unknown": 0, "fail": 0}
-    assert result["account_id"] == "123456789012"
+    assert result["account_id"] == account.id
     assert LICENSE not in json.dumps(result)
 
 
-def test_all_problems_are_told_at_once_each_with_its_variable(run: Run, endpoint: str) -> None:
+def test_all_problems_are_told_at_once_each_with_its_variable(run: Run, account: Account) -> None:
     wrong = {
         "network_availability_zones": ["us-east-1a", "eu-west-1b"],
         "eks_node_instance_types": ["m6i.enormous"],
@@ -112,50 +132,51 @@ def test_all_problems_are_told_at_once_each_with_its_variable(run: Run, endpoint
         "langsmith_hosted_zone": "example.net",
         "langsmith_license_secret": "langsmith/nowhere",
     }
-    result = run(**account(endpoint), inputs=inputs(**wrong))
+    result = run(**account.options(), inputs=inputs(**wrong))
     assert result["ready"] is False
     assert set(failing(result)) == set(wrong)
     assert all(variable in remedy for variable, remedy in failing(result).items())
 
 
-def test_no_region_is_a_finding_and_what_needs_one_is_unknown(run: Run, endpoint: str) -> None:
-    result = run(**{**account(endpoint), "region": ""}, inputs=inputs(langsmith_region=""))
+def test_no_region_is_a_finding_and_what_needs_one_is_unknown(run: Run, account: Account) -> None:
+    result = run(**{**account.options(), "region": ""}, inputs=inputs(langsmith_region=""))
     assert set(failing(result)) == {"langsmith_region"}
     assert result["region"] is None
     assert result["counts"]["unknown"] == 5
-    assert result["account_id"] == "123456789012"
+    assert result["account_id"] == account.id
 
 
 @pytest.mark.parametrize(("region", "told"), [("us-esat-1", "no region us-esat-1"), ("ap-east-1", "not-opted-in")])
-def test_a_region_that_cannot_be_used_is_told_once(run: Run, endpoint: str, region: str, told: str) -> None:
-    result = run(**{**account(endpoint), "region": region}, inputs=inputs(langsmith_region=region))
+def test_a_region_that_cannot_be_used_is_told_once(run: Run, account: Account, region: str, told: str) -> None:
+    result = run(**{**account.options(), "region": region}, inputs=inputs(langsmith_region=region))
     assert set(failing(result)) == {"langsmith_region"}
     assert told in next(f["observed"] for f in result["findings"] if f["id"] == "preflight.region")
 
 
-def test_no_credentials_are_one_failure_and_no_traceback(run: Run, endpoint: str) -> None:
-    result = run(region="us-east-1", endpoint_url=endpoint, inputs=inputs())
+def test_no_credentials_are_one_failure_and_no_traceback(run: Run, account: Account) -> None:
+    result = run(region="us-east-1", endpoint_url=account.url, inputs=inputs())
     assert set(failing(result)) == {"AWS credentials"}
     assert result["account_id"] is None
 
 
-def test_a_profile_that_does_not_exist_is_a_finding(run: Run, endpoint: str) -> None:
-    result = run(region="us-east-1", profile="nobody", endpoint_url=endpoint, inputs=inputs())
+def test_a_profile_that_does_not_exist_is_a_finding(run: Run, account: Account) -> None:
+    result = run(region="us-east-1", profile="nobody", endpoint_url=account.url, inputs=inputs())
     assert set(failing(result)) == {"AWS credentials"}
     assert "nobody" in next(f["observed"] for f in result["findings"] if f["id"] == "preflight.credentials")
 
 
-def test_an_endpoint_where_nothing_listens_is_a_finding(run: Run) -> None:
+def test_an_endpoint_where_nothing_listens_is_a_finding(run: Run, account: Account) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
-        result = run(**account(f"http://127.0.0.1:{unused.getsockname()[1]}", timeout=2), inputs=inputs())
+        nowhere = f"http://127.0.0.1:{unused.getsockname()[1]}"
+        result = run(**account.options(endpoint_url=nowhere, timeout=2), inputs=inputs())
     assert set(failing(result)) == {"AWS credentials"}
     assert result["ready"] is False
 
 
-def test_an_old_or_absent_tool_is_told(run: Run, endpoint: str, helm: Path) -> None:
+def test_an_old_or_absent_tool_is_told(run: Run, account: Account, helm: Path) -> None:
     tools = [{"name": "helm", "minimum_version": "9.0.0"}, {"name": "aws"}, {"name": "kubectl", "required": False}]
-    result = run(**account(endpoint), tools=tools)
+    result = run(**account.options(), tools=tools)
     told = {f["subject"]: (f["status"], f["observed"]) for f in result["findings"] if f["id"] == "preflight.tools"}
     assert told == {
         "helm": ("fail", f"4.2.4 ({helm})"),
@@ -164,8 +185,8 @@ def test_an_old_or_absent_tool_is_told(run: Run, endpoint: str, helm: Path) -> N
     }
 
 
-def test_a_quota_that_cannot_be_read_is_unknown_and_stops_nothing(run: Run, endpoint: str) -> None:
-    result = run(**account(endpoint, quotas=True), inputs=inputs())
+def test_a_quota_that_cannot_be_read_is_unknown_and_stops_nothing(run: Run, account: Account) -> None:
+    result = run(**account.options(quotas=True), inputs=inputs())
     told = {f["subject"]: f["status"] for f in result["findings"] if f["id"] == "preflight.quotas"}
     assert told == {
         "quota ec2/L-1216C47A": "unknown",
@@ -175,6 +196,6 @@ def test_a_quota_that_cannot_be_read_is_unknown_and_stops_nothing(run: Run, endp
     assert result["ready"] is True
 
 
-def test_a_rule_that_is_unknown_is_an_error_of_the_options(run: Run, endpoint: str) -> None:
-    result = run(**account(endpoint), inputs=[{"variable": "v", "value": "x", "rule": "cidr"}])
+def test_a_rule_that_is_unknown_is_an_error_of_the_options(run: Run, account: Account) -> None:
+    result = run(**account.options(), inputs=[{"variable": "v", "value": "x", "rule": "cidr"}])
     assert "v: rule 'cidr' is none of present, region" in result["msg"]

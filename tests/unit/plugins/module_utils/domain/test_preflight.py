@@ -260,6 +260,9 @@ def test_the_environment_is_dev_or_production(name: str, status: str) -> None:
     [
         (Tool("helm", "3.12.0", path="/bin/helm", output="v4.2.4+g92fda2a"), "pass"),
         (Tool("helm", "3.12.0", path="/bin/helm", output="v3.12.0"), "pass"),
+        (Tool("helm", "3.12.0", path="/bin/helm", output="v3.21.4", below_version="4.0.0"), "pass"),
+        (Tool("helm", "3.12.0", path="/bin/helm", output="v4.0.0", below_version="4.0.0"), "fail"),
+        (Tool("helm", "3.12.0", path="/bin/helm", output="v4.2.4+g92fda2a", below_version="4.0.0"), "fail"),
         (Tool("helm", "3.12.0", path="/bin/helm", output="v3.9.4"), "fail"),
         (Tool("helm", "3.12.0", path="/bin/helm", output="Segmentation fault"), "unknown"),
         (Tool("helm", "3.12.0"), "fail"),

@@ -54,7 +54,8 @@ class Store:
         self._write(replace(actual, values=dict(values)))
 
     def update(self, actual: Actual, attributes: Mapping[str, str]) -> None:
-        self.secrets[actual.name] = replace(actual, **attributes)
+        changes: dict[str, Any] = dict(attributes)
+        self.secrets[actual.name] = replace(actual, **changes)
 
     def restore(self, actual: Actual) -> None:
         self.secrets[actual.name] = replace(actual, deleted_on=None, values={"api_key": "old", "other": "kept"})
