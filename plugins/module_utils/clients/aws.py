@@ -5,10 +5,10 @@
 from __future__ import annotations
 
 import functools
-import time
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
+from ansible_collections.langsmith.aws.plugins.module_utils.clients.waiting import Clock
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.errors import AlreadyThereError, ProjectError
 
 try:
@@ -44,6 +44,7 @@ EXISTS = frozenset(
 #: How long a new role may be unknown to other services, and how often to ask meanwhile, in seconds.
 ROLE_PROPAGATION_S = 60.0
 ROLE_INTERVAL_S = 5.0
+_CLOCK = Clock()
 #: Calls whose IAM action is not prefix:Operation (service authorization reference).
 _ACTIONS = {
     "s3:HeadBucket": "s3:ListBucket",
@@ -120,9 +121,8 @@ def call(client: Any, method: str, /, **arguments: Any) -> dict[str, Any]:
 def call_with_new_role(
     client: Any,
     method: str,
+    clock: Clock = _CLOCK,
     /,
-    now: Callable[[], float] = time.monotonic,
-    sleep: Callable[[float], None] = time.sleep,
     **arguments: Any,
 ) -> dict[str, Any]:
     """One call that names an IAM role, repeated while the service does not know the role yet.
@@ -131,16 +131,16 @@ def call_with_new_role(
     or cannot be assumed (IAM user guide, "Troubleshoot IAM", "Changes that I make are not always immediately visible").
     Raises :class:`AwsCallError` when that lasts longer than a minute, and for anything else at once.
     """
-    began = now()
+    began = clock.now()
     while True:
         try:
             return call(client, method, **arguments)
         except AwsCallError as error:
             text = str(error).lower()
             unknown = "role" in text and ("could not be assumed" in text or "does not exist" in text)
-            if not unknown or now() - began > ROLE_PROPAGATION_S:
+            if not unknown or clock.now() - began > ROLE_PROPAGATION_S:
                 raise
-        sleep(ROLE_INTERVAL_S)
+        clock.sleep(ROLE_INTERVAL_S)
 
 
 def pages(client: Any, method: str, key: str, /, **arguments: Any) -> list[Any]:

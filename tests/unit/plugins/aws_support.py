@@ -51,11 +51,14 @@ class Time:
         self.slept.append(seconds)
         self.seconds += seconds
 
+    def clock(self) -> Clock:
+        """The clock, as waiting takes it."""
+        return Clock(lambda: self.seconds, self.sleep)
+
 
 def waiter(timeout_s: float = 100, interval_s: float = 10, time: Time | None = None) -> Waiter:
     """A waiter on a clock that does not wait."""
-    held = time or Time()
-    return Waiter(timeout_s, interval_s, Clock(lambda: held.seconds, held.sleep))
+    return Waiter(timeout_s, interval_s, (time or Time()).clock())
 
 
 Run = Callable[..., dict[str, Any]]

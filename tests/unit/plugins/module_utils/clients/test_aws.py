@@ -17,7 +17,7 @@ from ansible_collections.langsmith.aws.plugins.module_utils.clients.aws import (
     pages,
 )
 
-from tests.unit.plugins.aws_support import stubbed
+from tests.unit.plugins.aws_support import Time, stubbed
 
 WHO = "arn:aws:sts::123456789012:assumed-role/deployer/session"
 
@@ -100,34 +100,21 @@ def test_undecided_arguments_are_not_sent_and_empty_ones_are() -> None:
     assert given(a=None, b=(), c=False, d=("x",)) == {"b": [], "c": False, "d": ["x"]}
 
 
-class HeldClock:
-    """Time that passes only by sleeping."""
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-
-    def now(self) -> float:
-        return self.seconds
-
-    def sleep(self, seconds: float) -> None:
-        self.seconds += seconds
-
-
 ROLE = "arn:aws:iam::123456789012:role/acme-eks-cluster"
 UNKNOWN_ROLE = f"Role with arn: {ROLE}, could not be assumed because it does not exist or is not trusted"
 
 
 def test_a_role_that_iam_has_not_told_everybody_of_yet_is_waited_for() -> None:
-    clock = HeldClock()
+    time = Time()
     with stubbed("eks") as (client, stub):
         for _time in range(3):
             stub.add_client_error("create_cluster", "InvalidParameterException", UNKNOWN_ROLE, 400)
         stub.add_response("create_cluster", {"cluster": {"name": "acme"}})
         answer = call_with_new_role(
-            client, "create_cluster", clock.now, clock.sleep, name="acme", roleArn=ROLE, resourcesVpcConfig={}
+            client, "create_cluster", time.clock(), name="acme", roleArn=ROLE, resourcesVpcConfig={}
         )
     assert answer["cluster"]["name"] == "acme"
-    assert clock.seconds == 3 * ROLE_INTERVAL_S
+    assert time.seconds == 3 * ROLE_INTERVAL_S
 
 
 @pytest.mark.parametrize(
@@ -135,11 +122,9 @@ def test_a_role_that_iam_has_not_told_everybody_of_yet_is_waited_for() -> None:
     [(UNKNOWN_ROLE, int(ROLE_PROPAGATION_S / ROLE_INTERVAL_S) + 2), ("Subnets must be in two zones", 1)],
 )
 def test_a_role_that_stays_unknown_and_any_other_refusal_end_in_the_error_of_aws(message: str, asked: int) -> None:
-    clock = HeldClock()
+    time = Time()
     with stubbed("eks") as (client, stub):
         for _time in range(asked):
             stub.add_client_error("create_cluster", "InvalidParameterException", message, 400)
         with pytest.raises(AwsCallError, match=message[:20]):
-            call_with_new_role(
-                client, "create_cluster", clock.now, clock.sleep, name="acme", roleArn=ROLE, resourcesVpcConfig={}
-            )
+            call_with_new_role(client, "create_cluster", time.clock(), name="acme", roleArn=ROLE, resourcesVpcConfig={})
