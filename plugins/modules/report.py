@@ -12,7 +12,8 @@ short_description: Write findings of checks as JSON, JUnit, HTML or text
 version_added: 0.1.0
 author: langsmith.aws maintainers (@langsmith-aws)
 description:
-  - Renders the findings of this collection's checks, with the seconds of their stages.
+  - Renders the findings of this collection's checks, with the seconds of their stages and with their charts.
+  - The page is one file that needs nothing else, readable in light and in dark.
   - The file holds no time of writing, so the same findings do not change it.
 attributes:
   check_mode:
@@ -50,6 +51,11 @@ options:
     description: Seconds of a check's stages by their names, as RV(langsmith.aws.langsmith_trace_probe#module:timings).
     type: dict
     default: {}
+  charts:
+    description: Charts as the checks return them. V(html) draws them and V(json) holds them.
+    type: list
+    elements: dict
+    default: []
   stages:
     description: Stages of the run in their order.
     type: list
@@ -73,6 +79,7 @@ EXAMPLES = r"""
     subject: acme-prod
     findings: "{{ probe.findings }}"
     timings: "{{ probe.timings }}"
+    charts: "{{ probe.charts }}"
     path: /var/lib/langsmith/acme-prod.html
     format: html
 """
@@ -100,6 +107,7 @@ worst:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.charts import parse_charts
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.report import (
     Report,
     as_text,
@@ -120,6 +128,7 @@ def argument_spec() -> dict[str, dict[str, Any]]:
         "path": {"type": "path"},
         "format": {"type": "str", "choices": ["json", "junit", "html", "text"], "default": "json"},
         "timings": {"type": "dict", "default": {}},
+        "charts": {"type": "list", "elements": "dict", "default": []},
         "stages": {"type": "list", "elements": "dict", "default": [], "options": stage},
     }
 
@@ -132,6 +141,7 @@ def write(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
         findings=parse_findings(params["findings"]),
         timings=parse_times(params["timings"]),
         stages=tuple((stage["name"], stage["seconds"]) for stage in params["stages"]),
+        charts=parse_charts(params["charts"]),
     )
     result = {"changed": False, "text": as_text(report), "counts": report.counts, "worst": report.worst}
     if not params["path"]:

@@ -11,11 +11,13 @@ import json
 import re
 import textwrap
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from html import escape
 from typing import Any
 from xml.sax.saxutils import quoteattr
 
+from ansible_collections.langsmith.aws.plugins.module_utils.domain import chart_svg
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.charts import Chart
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.finding import SEVERITY, Finding, Status, worst
 
 #: Characters of the table's last column; the sentence is below in full wherever it matters.
@@ -34,6 +36,7 @@ class Report:
     findings: tuple[Finding, ...]
     timings: Mapping[str, float] = field(default_factory=dict)
     stages: tuple[tuple[str, float], ...] = ()
+    charts: tuple[Chart, ...] = ()
 
     @property
     def worst(self) -> Status:
@@ -80,7 +83,7 @@ def render(report: Report, form: str) -> str:
 
 
 def as_json(report: Report) -> str:
-    """An object with title, subject, verdict, counts, findings, timings and stages."""
+    """An object with title, subject, verdict, counts, findings, timings, stages and charts."""
     document = {
         "title": report.title,
         "subject": report.subject,
@@ -89,6 +92,7 @@ def as_json(report: Report) -> str:
         "findings": [finding.to_dict() for finding in report.findings],
         "timings": dict(report.timings),
         "stages": [{"name": name, "seconds": seconds} for name, seconds in report.stages],
+        "charts": [asdict(chart) for chart in report.charts],
     }
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
@@ -134,6 +138,7 @@ def as_html(report: Report) -> str:
     )
     ordered = sorted(report.findings, key=lambda item: -SEVERITY.index(item.status))
     cards = "\n".join(_card(finding) for finding in ordered)
+    charts = "".join(f"{chart_svg.draw(chart)}\n" for chart in report.charts)
     times = _times("Timings of the check", tuple(report.timings.items())) + _times("Stages of the run", report.stages)
     title = escape(f"{report.title}: {report.subject}")
     return f"""<!doctype html>
@@ -143,7 +148,7 @@ def as_html(report: Report) -> str:
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <title>{title}</title>
-<style>{_STYLE}</style>
+<style>{_STYLE}{chart_svg.STYLE if report.charts else ""}</style>
 </head>
 <body>
 <header>
@@ -152,7 +157,7 @@ def as_html(report: Report) -> str:
 <ul class="counts">{counts}</ul>
 </header>
 <main>
-{cards}
+{charts}{cards}
 {times}</main>
 </body>
 </html>
