@@ -7,6 +7,7 @@ No redirect is followed and nothing is repeated, since a check must report the f
 
 from __future__ import annotations
 
+import copy
 import http.client
 import io
 import json
@@ -16,11 +17,16 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 from urllib.parse import urlsplit
+
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.forwarding import DialError
+
+#: Connects to a host and port within seconds, in place of resolving and connecting. Raises DialError or OSError.
+Dial = Callable[[str, int, float], socket.socket]
 
 Phase = Literal["dns", "tcp", "tls", "http"]
 
@@ -155,8 +161,10 @@ class HttpClient:
     ``origin`` is a URL; what follows its port is ignored. ``connect_to`` (``host:port``) is reached instead of the
     origin's name, which stays in the TLS server name, the certificate check and the Host header. ``ca_file`` (PEM) is
     trusted instead of the system's authorities. ``connect_timeout`` (seconds) bounds DNS, TCP and TLS together,
-    ``timeout`` (seconds) one request with its answer. Raises ``ValueError`` for an address or a ``ca_file`` that cannot
-    be used.
+    ``timeout`` (seconds) one request with its answer. ``dial`` connects instead of the resolver and the network, into a
+    cluster say; what it cannot reach is an error of phase tcp. It is told ``connect_timeout`` and counts it itself, as
+    it may first have to get credentials; the other times begin when it is done. Raises ``ValueError`` for an address or
+    a ``ca_file`` that cannot be used.
     """
 
     def __init__(
@@ -167,6 +175,7 @@ class HttpClient:
         ca_file: str | None = None,
         connect_timeout: float = 10,
         timeout: float = 30,
+        dial: Dial | None = None,
     ) -> None:
         if connect_timeout <= 0 or timeout <= 0:
             raise ValueError(f"timeout {timeout:g} and connect_timeout {connect_timeout:g}: give seconds above 0")
@@ -183,9 +192,11 @@ class HttpClient:
         self._connect_timeout = connect_timeout
         self._timeout = timeout
         self._ca_file = ca_file
+        self._dial = dial
         self._context = _trust(ca_file) if self.scheme == "https" else None
         self._connection: http.client.HTTPConnection | None = None
         self._socket: _DeadlineSocket | None = None
+        self._raw: socket.socket | None = None
         self._tls: dict[str, str] = {}
 
     @property
@@ -198,6 +209,12 @@ class HttpClient:
         parts = urlsplit(origin)
         port = parts.port or _PORTS.get(parts.scheme)
         return (parts.scheme, parts.hostname, port) == (self.scheme, self.host, self.port)
+
+    def twin(self) -> HttpClient:
+        """Another client for the same, with a connection of its own; the authorities are not read again."""
+        other = copy.copy(self)
+        other._connection, other._socket, other._raw, other._tls = None, None, None, {}
+        return other
 
     def for_origin(self, origin: str) -> HttpClient:
         """A client for another origin with the same limits; it connects to where the name really leads.
@@ -225,9 +242,11 @@ class HttpClient:
         marks: dict[str, float] = {}
         try:
             connection, sock = self._connected(marks)
-            sock.extend(self._timeout - (time.monotonic() - started))
+            spent = time.monotonic() - started if self._dial is None else 0.0
+            sock.extend(self._timeout - spent)
             return self._exchange(connection, method, target, dict(headers or {}), body, max_bytes, started, marks)
-        except _Failure as failure:
+        except _Failure as found:
+            failure = self._further(found)
             self.close()
             marks["total"] = time.monotonic() - started
             raise HttpError(
@@ -239,14 +258,19 @@ class HttpClient:
         if self._socket is not None:
             with suppress(OSError):
                 self._socket.socket.close()
-        self._connection = self._socket = None
+        self._connection = self._socket = self._raw = None
 
     def _connected(self, marks: dict[str, float]) -> tuple[http.client.HTTPConnection, _DeadlineSocket]:
         if self._connection is not None and self._socket is not None and not _has_ended(self._socket.socket):
             return self._connection, self._socket
         self.close()
         deadline = time.monotonic() + min(self._connect_timeout, self._timeout)
-        raw = self._reach(deadline, marks)
+        if self._dial is None:
+            raw = self._reach(deadline, marks)
+        else:
+            raw = self._dialled(self._dial, marks)
+            deadline = time.monotonic() + min(self._connect_timeout, self._timeout)
+        self._raw = raw
         if self._context is not None:
             raw = self._secure(self._context, raw, deadline, marks)
         self._socket = _DeadlineSocket(raw, self._timeout)
@@ -278,6 +302,22 @@ class HttpClient:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             return sock
         raise last
+
+    def _dialled(self, dial: Dial, marks: dict[str, float]) -> socket.socket:
+        started = time.monotonic()
+        try:
+            sock = dial(*self.address, min(self._connect_timeout, self._timeout))
+        except DialError as error:
+            raise _Failure("tcp", str(error), timed_out=error.timed_out) from error
+        except OSError as error:
+            raise _tcp_failure(error, f"{self.address[0]} port {self.address[1]}") from error
+        marks["connect"] = time.monotonic() - started
+        return sock
+
+    def _further(self, failure: _Failure) -> _Failure:
+        """What the way that was dialled tells of its end, which then explains the failure: a port that refused, say."""
+        told = getattr(self._raw, "failure", "")
+        return _Failure("tcp", told) if told and not failure.timed_out else failure
 
     def _secure(
         self, context: ssl.SSLContext, raw: socket.socket, deadline: float, marks: dict[str, float]
@@ -316,15 +356,14 @@ class HttpClient:
             decoding.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN | _NO_CHECK_TIME
             decoding.load_verify_locations(cadata=der)
             return _certificate_facts(self._peer_certificate(decoding))
-        except (OSError, ValueError):
+        except (OSError, ValueError, DialError):
             return {}
 
     def _peer_certificate(self, context: ssl.SSLContext, *, binary_form: bool = False) -> Any:
-        with (
-            socket.create_connection(self.address, timeout=self._connect_timeout) as raw,
-            context.wrap_socket(raw, server_hostname=self.host) as secured,
-        ):
-            return secured.getpeercert(binary_form)
+        with (self._dial or _connect)(*self.address, self._connect_timeout) as raw:
+            raw.settimeout(self._connect_timeout)
+            with context.wrap_socket(raw, server_hostname=self.host) as secured:
+                return secured.getpeercert(binary_form)
 
     def _exchange(
         self,
@@ -384,6 +423,10 @@ def split_address(address: str) -> tuple[str, int]:
     if not separator or not host or not port.isdecimal() or not 0 < int(port) < 65536:
         raise ValueError(f"{address!r} is not of the form host:port")
     return host, int(port)
+
+
+def _connect(host: str, port: int, timeout: float) -> socket.socket:
+    return socket.create_connection((host, port), timeout=timeout)
 
 
 def _has_ended(sock: socket.socket) -> bool:

@@ -7,35 +7,26 @@ from __future__ import annotations
 import base64
 from typing import Any
 
+from ansible_collections.langsmith.aws.plugins.module_utils.clients import kubeconfig
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.errors import ProjectError
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.secret_sync import Condition, Copy, digest
 
 try:
-    from kubernetes import config
     from kubernetes.client import ApiClient, CoreV1Api, CustomObjectsApi
     from kubernetes.client.exceptions import ApiException
-    from kubernetes.config.config_exception import ConfigException
     from urllib3.exceptions import HTTPError
-except ImportError as error:
-    IMPORT_ERROR: ImportError | None = error
-    # Names for the except clauses below, which are not reached without the package.
-    ApiException = ConfigException = HTTPError = Exception  # type: ignore[assignment, misc]
-else:
-    IMPORT_ERROR = None
+except ImportError:
+    # Names for the except clauses below, which are not reached without the package: ``connect`` refuses first.
+    ApiException = HTTPError = Exception  # type: ignore[assignment, misc]
 
 
 class KubernetesError(ProjectError):
     """A call that the API server did not answer as it should."""
 
 
-def connect(kubeconfig: str) -> ApiClient:
-    """A client for the current context of ``kubeconfig``. Raises KubernetesError."""
-    if IMPORT_ERROR is not None:
-        raise KubernetesError(f"the Python package kubernetes is needed where this module runs: {IMPORT_ERROR}")
-    try:
-        return config.new_client_from_config(config_file=kubeconfig)
-    except (ConfigException, OSError) as error:
-        raise KubernetesError(f"kubeconfig {kubeconfig} cannot be used: {error}") from error
+def connect(path: str) -> ApiClient:
+    """A client for the current context of the kubeconfig at ``path``. Raises KubeconfigError."""
+    return ApiClient(kubeconfig.load(path))
 
 
 def _absent(error: Exception) -> bool:

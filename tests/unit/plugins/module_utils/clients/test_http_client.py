@@ -15,6 +15,7 @@ from ansible_collections.langsmith.aws.plugins.module_utils.clients.http_client 
     HttpError,
     split_address,
 )
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.forwarding import DialError
 
 from tests.unit.plugins.scripted import SILENCE, Authority, Running, Said, Script, make_authority, page, said, serve
 
@@ -248,3 +249,69 @@ def test_a_ca_file_without_certificates_is_refused(tmp_path: Path) -> None:
 def test_addresses_are_split_at_the_last_colon() -> None:
     assert split_address("[::1]:8443") == ("::1", 8443)
     assert split_address("lb.test:443") == ("lb.test", 443)
+
+
+def test_a_twin_asks_the_same_server_on_a_connection_of_its_own(authority: Authority) -> None:
+    with tls(authority, lambda _asked: said(None)) as (server, client):
+        client.request("GET", "/one")
+        twin = client.twin()
+        client.close()
+        assert twin.request("GET", "/two").tls["names"] == "langsmith.test"
+        twin.close()
+    assert [asked.path for asked in server.asked] == ["/one", "/two"]
+    assert len(server.connections) == 2
+
+
+def test_a_dial_connects_in_place_of_the_resolver_and_is_told_name_port_and_seconds() -> None:
+    told: list[tuple[str, int, float]] = []
+
+    def dial(host: str, port: int, seconds: float) -> socket.socket:
+        told.append((host, port, seconds))
+        return socket.create_connection(("127.0.0.1", server.port))
+
+    with serve(lambda _asked: said(None)) as server:
+        client = HttpClient("http://nowhere.invalid:8123", dial=dial, connect_timeout=4)
+        answers = [client.request("GET", "/") for _time in range(2)]
+        client.close()
+    assert [(host, port) for host, port, _seconds in told] == [("nowhere.invalid", 8123)]
+    assert told[0][2] == 4
+    assert server.asked[0].headers["host"] == "nowhere.invalid:8123"
+    assert answers[0].timings.dns is None
+    assert answers[0].timings.connect is not None
+
+
+@pytest.mark.parametrize(
+    ("error", "reason", "timed_out"),
+    [
+        (DialError("no way to it"), "no way to it", False),
+        (DialError("too late", timed_out=True), "too late", True),
+        (ConnectionRefusedError(), "inside port 80 refused the connection; nothing listens there", False),
+    ],
+)
+def test_what_a_dial_cannot_reach_is_a_failure_of_phase_tcp(error: Exception, reason: str, timed_out: bool) -> None:
+    def dial(_host: str, _port: int, _seconds: float) -> socket.socket:
+        raise error
+
+    failed = lost(HttpClient("http://inside", dial=dial))
+    assert (failed.phase, failed.reason, failed.timed_out) == ("tcp", reason, timed_out)
+
+
+def test_what_a_dial_needs_before_it_can_connect_does_not_count_as_the_request() -> None:
+    def dial(_host: str, _port: int, seconds: float) -> socket.socket:
+        time.sleep(seconds * 2)
+        return socket.create_connection(("127.0.0.1", server.port))
+
+    with serve(lambda _asked: said(None)) as server:
+        client = HttpClient("http://inside", dial=dial, timeout=0.2, connect_timeout=0.2)
+        assert client.request("GET", "/").status == 200
+        client.close()
+
+
+def test_another_origin_is_not_dialled() -> None:
+    def dial(_host: str, _port: int, _seconds: float) -> socket.socket:
+        raise DialError("not there")
+
+    with serve(lambda _asked: said(None)) as server:
+        other = HttpClient("http://inside", dial=dial).for_origin(f"http://{server.address}")
+        assert other.request("GET", "/").status == 200
+        other.close()
