@@ -12,8 +12,9 @@ short_description: Judge whether a ClickHouse suffices for LangSmith
 version_added: 0.1.0
 author: langsmith.aws maintainers (@langsmith-aws)
 description:
-  - Holds a planned topology, a running server or both against the sizing rules of LangSmith's reference architecture on
-    AWS. Three to five replicas of 8 vCPU and 32 GB each, on SSD volumes of 7000 IOPS and 1000 MiB/s.
+  - Holds a planned topology, running servers, their EBS volumes and their backups, each or all of them, against the
+    sizing rules of LangSmith's reference architecture on AWS. Three to five replicas of 8 vCPU and 32 GB each, on SSD
+    volumes of 7000 IOPS and 1000 MiB/s that the instances can drive.
   - Reports and succeeds. A server that cannot be reached is a finding. Assert RV(sufficient) in the playbook.
   - What could not be looked at is V(unknown), which is not sufficient.
 extends_documentation_fragment:
@@ -21,100 +22,8 @@ extends_documentation_fragment:
   - amazon.aws.region.modules
   - amazon.aws.boto3
   - langsmith.aws.check_attributes
-options:
-  environment:
-    description:
-      - What the installation is for. A single node, or less than the baseline, fails for V(production) and is a warning
-        for V(dev).
-    type: str
-    choices: [dev, production]
-    required: true
-  plan:
-    description: The planned topology. Figures are those of each replica.
-    type: dict
-    suboptions:
-      topology:
-        description: V(single) or V(replicated) in the cluster, V(external) the operator's own, V(managed) LangChain's.
-        type: str
-        choices: [single, replicated, external, managed]
-        required: true
-      replicas:
-        description: Number of replicas, all in one shard.
-        type: int
-      cpu:
-        description: CPU in vCPU.
-        type: float
-      memory_gib:
-        description: Memory in GiB.
-        type: float
-      volume:
-        description: The data volume.
-        type: dict
-        suboptions:
-          type:
-            description: Its EBS type, as V(gp3) or V(io2).
-            type: str
-          size_gib:
-            description: Its size in GiB.
-            type: float
-          iops:
-            description: Its I/O operations per second. V(gp3) has 3000 unless told otherwise.
-            type: float
-          throughput_mib_s:
-            description: Its throughput in MiB/s. V(gp3) has 125 unless told otherwise.
-            type: float
-      persistence:
-        description: Whether the data is on a persistent volume.
-        type: bool
-      version:
-        description: Version of the server, for example that of the image's tag.
-        type: str
-  live:
-    description: A running server, asked over HTTP(S).
-    type: dict
-    suboptions:
-      url:
-        description: Address of the HTTP interface, as V(http://clickhouse:8123).
-        type: str
-        required: true
-      user:
-        description: User who asks. A finding tells the grant that is missing.
-        type: str
-        default: default
-      password:
-        description: The user's password. Instead of O(live.password_secret).
-        type: str
-      password_secret:
-        description: Where in AWS Secrets Manager the password is. Read inside the module.
-        type: dict
-        suboptions:
-          name:
-            description: Name or ARN of the secret.
-            type: str
-            required: true
-          key:
-            description: Key in the secret.
-            type: str
-            default: clickhouse_password
-      database:
-        description: Database to ask in.
-        type: str
-        default: default
-      cluster:
-        description: Name of the ClickHouse cluster whose replicas count. Without it the server counts as one replica.
-        type: str
-      connect_to:
-        description:
-          - Where to connect instead of what the URL's name resolves to, as V(host:port).
-          - The URL's name is still used for the TLS server name, the check of the certificate and the Host header.
-        type: str
-      ca_file:
-        description: File of PEM certificates to trust instead of the system's authorities.
-        type: path
-  timeout:
-    description: Seconds that one query may take, connecting included. All queries run at the same time.
-    type: float
-    default: 10
+  - langsmith.aws.clickhouse_sizing
+  - langsmith.aws.cluster_reach
 """
 
 EXAMPLES = r"""
@@ -126,23 +35,47 @@ EXAMPLES = r"""
       replicas: 3
       cpu: 8
       memory_gib: 32
+      memory_limit_gib: 48
+      instance_type: m6in.4xlarge
+      zones: 3
+      anti_affinity: true
+      pod_disruption_budget: true
+      keeper:
+        nodes: 3
+        zones: 3
+        persistence: true
       volume:
         type: gp3
         size_gib: 500
         iops: 7000
         throughput_mib_s: 1000
       persistence: true
+      allow_volume_expansion: true
+      reclaim_policy: Retain
       version: "25.12"
+      blob_storage: true
+      max_concurrent_queries: 500
+      load:
+        traces_per_s: 10
+        users: 5
+        retention_days: 14
 
-- name: Judge the running server too
+- name: Judge the running servers, their volumes and their backups
   langsmith.aws.clickhouse_sizing_check:
     environment: production
     live:
-      url: https://clickhouse.example.org:8443
+      urls:
+        - https://clickhouse.example.org:8443
       user: langsmith
       password_secret:
         name: langsmith/acme-prod/clickhouse
-      cluster: replicated
+      cluster: langsmith
+    volumes:
+      ids:
+        - vol-0123456789abcdef0
+    backups:
+      bucket: acme-prod-backups
+      prefix: clickhouse
 """
 
 RETURN = r"""
@@ -151,19 +84,21 @@ sufficient:
   returned: always
   type: bool
 findings:
-  description: One entry for each thing that was looked at, first those on the plan, then those on the server.
+  description:
+    - One entry for each thing that was looked at, first those on the plan, then those on the servers, the volumes and
+      the backups.
   returned: always
   type: list
   elements: dict
   contains:
     id:
-      description: The rule, as V(clickhouse.replicas) or, on the server, V(clickhouse.live_replicas).
+      description: The rule, as V(clickhouse.replicas). It is the same for what is planned and what is there.
       type: str
     status:
       description: V(pass), V(warn), V(unknown) or V(fail).
       type: str
     subject:
-      description: The option of the plan, or the server's host and port.
+      description: The option of the plan, the server's host and port, the volume, the instance or the bucket.
       type: str
     observed:
       description: What was seen, with its unit.
@@ -177,70 +112,124 @@ findings:
     source:
       description: Where the threshold comes from.
       type: str
-live:
-  description:
-    - What the server told of itself, its version, the cores that it counts and the memory that it may use in GiB.
-    - V(null) without O(live) or without an answer.
+recommendation:
+  description: The ClickHouse for the load of O(plan.load), V(null) without one.
   returned: always
   type: dict
-  sample:
-    subject: clickhouse:8123
-    version: 25.12.3.1
-    cpu: 8
-    memory_gib: 28.8
+  contains:
+    replicas:
+      description: Number of replicas.
+      type: int
+    cpu:
+      description: CPU that each requests, in vCPU.
+      type: float
+    memory_gib:
+      description: Memory that each requests, in GiB.
+      type: float
+    volume_gib:
+      description: Size of each volume in GiB.
+      type: int
+    iops:
+      description: I/O operations per second of each volume.
+      type: int
+    throughput_mib_s:
+      description: Throughput of each volume in MiB/s.
+      type: int
+    instance_type:
+      description: The smallest EC2 type that has room for a replica and can drive its volume, V(null) where none has.
+      type: str
+    days_to_full:
+      description: Days until a volume is full while nothing is deleted.
+      type: float
+    arithmetic:
+      description: How the figures came about, in sentences.
+      type: list
+      elements: str
+grants:
+  description: The statements that let O(live.user) ask everything that is asked, and nothing else.
+  returned: always
+  type: list
+  elements: str
+pressure:
+  description: Whether reading or writing strains the servers, and what to do. V(null) without O(live).
+  returned: always
+  type: dict
+replicas:
+  description: What was measured on each server that answered.
+  returned: always
+  type: list
+  elements: dict
+charts:
+  description: The measurements as O(langsmith.aws.report#module:charts) draws them.
+  returned: always
+  type: list
+  elements: dict
 """
 
+from datetime import UTC, datetime
 from typing import Any
 
-from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
-from ansible_collections.langsmith.aws.plugins.module_utils.clients.clickhouse import observe
-from ansible_collections.langsmith.aws.plugins.module_utils.clients.secretsmanager import read_value
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.langsmith.aws.plugins.module_utils.clients.clickhouse import Target, observe
+from ansible_collections.langsmith.aws.plugins.module_utils.clients.port_forward import PortForward
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.live import QUERIES
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.errors import ProjectError
-from ansible_collections.langsmith.aws.plugins.module_utils.shell.clickhouse_sizing import check
-
-_VOLUME = {"type": {"type": "str"}, **{name: {"type": "float"} for name in ("size_gib", "iops", "throughput_mib_s")}}
-_PLAN = {
-    "topology": {"type": "str", "choices": ["single", "replicated", "external", "managed"], "required": True},
-    "replicas": {"type": "int"},
-    "cpu": {"type": "float"},
-    "memory_gib": {"type": "float"},
-    "volume": {"type": "dict", "options": _VOLUME},
-    "persistence": {"type": "bool"},
-    "version": {"type": "str"},
-}
-_SECRET = {
-    "name": {"type": "str", "required": True},
-    "key": {"type": "str", "default": "clickhouse_password", "no_log": False},
-}
-_LIVE = {
-    "url": {"type": "str", "required": True},
-    "user": {"type": "str", "default": "default"},
-    "password": {"type": "str", "no_log": True},
-    "password_secret": {"type": "dict", "options": _SECRET, "no_log": False},
-    "database": {"type": "str", "default": "default"},
-    "cluster": {"type": "str"},
-    "connect_to": {"type": "str"},
-    "ca_file": {"type": "path"},
-}
+from ansible_collections.langsmith.aws.plugins.module_utils.shell.aws_connection import AWS_ARG_SPEC, connected
+from ansible_collections.langsmith.aws.plugins.module_utils.shell.clickhouse_sizing import (
+    Sources,
+    check,
+    refuse_contradictions,
+    services,
+)
+from ansible_collections.langsmith.aws.plugins.module_utils.shell.clickhouse_sizing_options import SIZING_ARG_SPEC
+from ansible_collections.langsmith.aws.plugins.module_utils.shell.cluster_reach import (
+    CLUSTER_REACH_ARG_SPEC,
+    reaching,
+)
 
 
 def argument_spec() -> dict[str, dict[str, Any]]:
-    """The options, as documented above."""
-    return {
-        "environment": {"type": "str", "choices": ["dev", "production"], "required": True},
-        "plan": {"type": "dict", "options": _PLAN},
-        "live": {"type": "dict", "options": _LIVE, "mutually_exclusive": [["password", "password_secret"]]},
-        "timeout": {"type": "float", "default": 10},
-    }
+    """The options, as documented by the fragments."""
+    return {**AWS_ARG_SPEC, **CLUSTER_REACH_ARG_SPEC, **SIZING_ARG_SPEC}
+
+
+def sources(aws: dict[str, Any], dial: Any) -> Sources:
+    """Where the facts come from; the clients of AWS import botocore, so each is imported where there is one."""
+
+    def read_secret(name: str, key: str) -> str:
+        from ansible_collections.langsmith.aws.plugins.module_utils.clients import secretsmanager
+
+        return secretsmanager.read_value(aws["secretsmanager"], name, key)
+
+    def read_volumes(ids: list[str], now: datetime) -> Any:
+        from ansible_collections.langsmith.aws.plugins.module_utils.clients import volumes
+
+        return volumes.read(aws["ec2"], aws["cloudwatch"], ids, now)
+
+    def read_backups(bucket: str, prefix: str) -> Any:
+        from ansible_collections.langsmith.aws.plugins.module_utils.clients import backups
+
+        return backups.read(aws["s3"], bucket, prefix)
+
+    def ask(connection: dict[str, Any], **target: Any) -> Any:
+        way = {**connection, **({"dial": dial} if dial else {})}
+        return observe(Target(connection=way, **target), QUERIES)
+
+    return Sources(read_secret, ask, read_volumes, read_backups)
 
 
 def main() -> None:
     """Run the module."""
-    module = AnsibleAWSModule(
-        argument_spec=argument_spec(), required_one_of=[["plan", "live"]], supports_check_mode=True
+    module = AnsibleModule(
+        argument_spec=argument_spec(),
+        required_one_of=[["plan", "live", "volumes", "backups"]],
+        supports_check_mode=True,
     )
     try:
-        result = check(module.params, lambda name, key: read_value(module.client("secretsmanager"), name, key), observe)
+        refuse_contradictions(module.params)
+        aws = connected(module, services(module.params), module.params["timeout"])
+        with reaching(module.params, PortForward) as dial:
+            result = check(module.params, sources(aws, dial), datetime.now(UTC))
     except ProjectError as error:
         module.fail_json(msg=str(error))
     module.exit_json(**result)

@@ -1,117 +1,46 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The sizing check against the sandbox's ClickHouse: a real server, real SQL, real refusals.
-
-One server stands for the clusters that are wanted by a table of its own in place of ``system.clusters``.
-"""
+"""The sizing check as a module against real ClickHouse servers, and against backups that a real one wrote."""
 
 from __future__ import annotations
 
-import http.client
 import json
-import os
-import secrets
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 from ansible.module_utils.testing import patch_module_args
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.live import grants
 from ansible_collections.langsmith.aws.plugins.modules import clickhouse_sizing_check
+from moto.server import ThreadedMotoServer
 
 from sandbox.stores import clickhouse as store
+from tests.integration.clickhouse_servers import PASSWORD, USER, Server, Setup, running
 
-REPOSITORY = Path(__file__).parents[2]
-PASSWORD = "pa55-word-of-langsmith"
-START_SECONDS = 60
 Run = Callable[..., dict[str, Any]]
-
-#: What the remedies of the user without grants ask for, and what the user beside it has.
-GRANTS = [f"GRANT SELECT ON system.{table}" for table in ("clusters", "server_settings", "disks")]
-OTHERS = {
-    "blind": {"password": "blind-password", "grants": ["GRANT SELECT ON default.*"]},
-    "mended": {"password": "mended-password", "grants": GRANTS},
+BUCKET = "backups-of-a-real-server"
+#: A user who may do next to nothing, and one with what the module says it needs.
+USERS = {
+    "blind": ("blind-password", ["GRANT SELECT ON default.*"]),
+    "mended": ("mended-password", [statement.partition(" TO ")[0] for statement in grants("mended")]),
 }
 
 
-class Server:
-    """The running server and its administrator's way in."""
-
-    def __init__(self, address: str) -> None:
-        self.address = address
-        self.url = f"http://{address}:{store.HTTP_PORT}"
-
-    def sql(self, statement: str, user: str = "langsmith", password: str = PASSWORD) -> str:
-        connection = http.client.HTTPConnection(self.address, store.HTTP_PORT, timeout=10)
-        try:
-            headers = {"X-ClickHouse-User": user, "X-ClickHouse-Key": password}
-            connection.request("POST", "/", body=statement.encode(), headers=headers)
-            response = connection.getresponse()
-            text = response.read().decode()
-        finally:
-            connection.close()
-        assert response.status == 200, f"{statement}: {text}"
-        return text.strip()
-
-    def answers(self) -> bool:
-        try:
-            return self.sql("SELECT 1") == "1"
-        except OSError:
-            return False
-
-
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    store.fetch()
-    folder = tmp_path_factory.mktemp("clickhouse")
-    # A loopback address of its own, as every pod has, so that the fixed ports are free.
-    address = f"127.{130 + secrets.randbelow(100)}.{secrets.randbelow(255)}.{1 + secrets.randbelow(250)}"
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(REPOSITORY),
-        "SANDBOX_POD_IP": address,
-        "SANDBOX_VOLUMES": json.dumps({store.DATA_PATH: str(folder / "data")}),
-        "CLICKHOUSE_USER": "langsmith",
-        "CLICKHOUSE_PASSWORD": PASSWORD,
-        "SANDBOX_CLICKHOUSE_USERS": json.dumps(OTHERS),
-    }
-    with (folder / "log").open("w") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "sandbox.stores.clickhouse", "pod"],
-            cwd=folder,
-            env=environment,
-            stdout=log,
-            stderr=log,
-        )
-    try:
-        yield started(process, address, folder / "log")
-    finally:
-        process.terminate()
-        process.wait(timeout=30)
-
-
-def started(process: subprocess.Popen[bytes], address: str, log: Path) -> Server:
-    """The server once it answers, with a table of clusters that a test can fill."""
-    running = Server(address)
-    deadline = time.monotonic() + START_SECONDS
-    while not running.answers():
-        assert process.poll() is None, log.read_text()[-2000:]
-        assert time.monotonic() < deadline, f"no answer after {START_SECONDS} s: {log.read_text()[-2000:]}"
-        time.sleep(0.1)
-    running.sql("DETACH TABLE system.clusters")
-    columns = "cluster String, shard_num UInt32, replica_num UInt32, host_name String"
-    running.sql(f"CREATE TABLE system.clusters ({columns}) ENGINE = Memory")
-    return running
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Server]]:
+    with running(tmp_path_factory.mktemp("clickhouse"), Setup(nodes=3, users=USERS)) as made:
+        yield made
 
 
 @pytest.fixture
-def run(server: Server, capfd: pytest.CaptureFixture[str]) -> Run:
-    def module(environment: str = "production", plan: dict[str, Any] | None = None, **live: Any) -> dict[str, Any]:
-        way = {"url": server.url, "user": "langsmith", "password": PASSWORD, **live}
-        arguments = {"environment": environment, "live": way, **({"plan": plan} if plan else {})}
+def run(servers: list[Server], capfd: pytest.CaptureFixture[str]) -> Run:
+    """Runs the module on the first server, told of the cluster, with what a test changes of ``live``."""
+
+    def module(environment: str = "production", options: dict[str, Any] | None = None, **live: Any) -> dict[str, Any]:
+        way = {"urls": [servers[0].url], "user": USER, "password": PASSWORD, "cluster": "replicated", **live}
+        arguments = {"environment": environment, "live": way, "sample_seconds": 0.2, **(options or {})}
+        capfd.readouterr()
         with patch_module_args(arguments), pytest.raises(SystemExit):
             clickhouse_sizing_check.main()
         result: dict[str, Any] = json.loads(capfd.readouterr().out)
@@ -121,100 +50,125 @@ def run(server: Server, capfd: pytest.CaptureFixture[str]) -> Run:
     return module
 
 
-@pytest.fixture
-def clusters(server: Server) -> Iterator[Callable[..., None]]:
-    """Lets the server report the clusters that a test wants."""
-
-    def report(replicas: int, shards: int = 1, name: str = "replicated") -> None:
-        rows = [
-            json.dumps({"cluster": name, "shard_num": shard, "replica_num": replica, "host_name": f"host-{replica}"})
-            for shard in range(1, shards + 1)
-            for replica in range(1, replicas + 1)
-        ]
-        server.sql("\n".join(["INSERT INTO system.clusters FORMAT JSONEachRow", *rows]))
-
-    yield report
-    server.sql("TRUNCATE TABLE system.clusters")
+def of(result: dict[str, Any], rule: str) -> list[dict[str, str]]:
+    return [finding for finding in result["findings"] if finding["id"] == f"clickhouse.{rule}"]
 
 
-def statuses(result: dict[str, Any]) -> dict[str, str]:
-    return {finding["id"].removeprefix("clickhouse."): finding["status"] for finding in result["findings"]}
+def test_one_address_leads_to_every_server_of_the_cluster(run: Run, servers: list[Server]) -> None:
+    result = run()
+    assert {finding["subject"] for finding in of(result, "connection")} == {server.subject for server in servers}
+    assert {finding["status"] for finding in of(result, "connection")} == {"pass"}
+    assert [finding["status"] for finding in of(result, "replicas")] == ["pass"]
+    assert len(result["replicas"]) == 3
+    assert set(result["pressure"]) >= {"read", "write", "advice"}
+    assert {chart["kind"] for chart in result["charts"]} >= {"bars"}
 
 
-def finding(result: dict[str, Any], rule: str) -> dict[str, str]:
-    found: dict[str, str] = next(f for f in result["findings"] if f["id"] == f"clickhouse.{rule}")
-    return found
+def test_a_server_by_itself_fails_for_production_and_is_a_warning_for_dev(run: Run) -> None:
+    alone = {"cluster": None}
+    assert [finding["status"] for finding in of(run(**alone), "replicas")] == ["fail"]
+    assert [finding["status"] for finding in of(run("dev", **alone), "replicas")] == ["warn"]
 
 
-def test_a_single_server_is_read_whole_and_suffices_for_dev(run: Run, server: Server) -> None:
-    result = run("dev")
-    told = statuses(result)
-    assert result["sufficient"] is True, result["findings"]
-    assert result["live"]["version"] == server.sql("SELECT version()")
-    assert result["live"]["cpu"] >= 1
-    assert result["live"]["memory_gib"] == pytest.approx(2e9 / 1024**3, abs=0.01)
-    assert (told["connection"], told["live_version"], told["live_replicas"]) == ("pass", "pass", "warn")
-    assert "unknown" not in told.values()
-
-
-def test_a_single_server_fails_for_production(run: Run) -> None:
-    result = run("production")
-    assert result["sufficient"] is False
-    assert statuses(result)["live_replicas"] == "fail"
-    assert statuses(result)["live_memory"] == "fail"
-
-
-@pytest.mark.parametrize(
-    ("replicas", "shards", "told"), [(3, 1, "pass"), (5, 1, "pass"), (2, 1, "fail"), (6, 1, "warn"), (3, 2, "pass")]
-)
-def test_the_replicas_of_the_named_cluster_count(
-    run: Run, clusters: Callable[..., None], replicas: int, shards: int, told: str
-) -> None:
-    clusters(replicas, shards)
-    result = run("production", cluster="replicated")
-    assert statuses(result)["live_replicas"] == told
-    assert statuses(result).get("live_shards") == ("fail" if shards > 1 else None)
-
-
-def test_a_cluster_that_the_server_does_not_know_is_named(run: Run, clusters: Callable[..., None]) -> None:
-    clusters(3, name="other")
-    assert (
-        "no cluster replicated; the server knows other"
-        in finding(run(cluster="replicated"), "live_replicas")["observed"]
-    )
-
-
-def test_a_missing_grant_is_unknown_with_the_statement_that_mends_it(run: Run) -> None:
-    blind = run("dev", user="blind", password="blind-password")
-    told = [finding(blind, rule) for rule in ("live_replicas", "live_memory", "disk_fill")]
-    assert blind["sufficient"] is False
-    assert [one["status"] for one in told] == ["unknown"] * 3
-    assert [one["remedy"].partition(": ")[2] for one in told] == [f"{grant} TO `blind`" for grant in GRANTS]
-    mended = run("dev", user="mended", password="mended-password")
-    assert "unknown" not in statuses(mended).values()
-    assert mended["sufficient"] is True
-
-
-@pytest.mark.parametrize("way", [{"password": "wrong"}, {"user": "nobody"}])
-def test_a_wrong_login_is_one_failure(run: Run, way: dict[str, str]) -> None:
-    result = run("dev", **way)
-    assert statuses(result) == {"connection": "fail"}
-    assert "is not let in" in result["findings"][0]["observed"]
-
-
-def test_another_name_is_reached_by_connect_to(run: Run, server: Server) -> None:
-    result = run(
-        "dev", url="http://langsmith-clickhouse.langsmith.svc:8123", connect_to=f"{server.address}:{store.HTTP_PORT}"
-    )
-    assert result["live"]["subject"] == "langsmith-clickhouse.langsmith.svc:8123"
-
-
-def test_a_native_port_is_no_http(run: Run, server: Server) -> None:
-    result = run("dev", url=f"http://{server.address}:{store.TCP_PORT}")
-    assert statuses(result) == {"connection": "fail"}
+def test_what_the_servers_tell_need_not_be_planned(run: Run) -> None:
+    plan = {"plan": {"topology": "external"}}
+    subjects = {finding["subject"] for finding in run(options=plan)["findings"]}
+    assert not {"plan.version", "plan.replicas", "plan.cpu", "plan.memory_gib"} & subjects
+    assert "plan.blob_storage" in subjects
 
 
 def test_a_plan_below_the_running_version_is_a_downgrade(run: Run) -> None:
-    plan = {"topology": "external", "version": "25.12"}
-    assert statuses(run("production", plan=plan))["downgrade"] == "fail"
-    assert statuses(run("dev", plan=plan))["downgrade"] == "warn"
+    result = run(options={"plan": {"topology": "external", "version": "25.12"}})
+    assert "fail" in {finding["status"] for finding in of(result, "downgrade")}
+
+
+def test_a_user_without_grants_is_unknown_with_what_he_lacks_and_sufficient_is_nothing(run: Run) -> None:
+    result = run("dev", user="blind", password="blind-password", cluster=None)
+    told = [finding for finding in result["findings"] if finding["status"] == "unknown"]
+    assert result["sufficient"] is False
+    assert len(told) > 5
+    assert any("GRANT " in finding["remedy"] and "TO `blind`" in finding["remedy"] for finding in told)
+
+
+def test_the_grants_that_are_returned_mend_what_a_user_lacks(run: Run, servers: list[Server]) -> None:
+    lacking = run("dev", user="blind", password="blind-password", cluster=None)
+    assert lacking["grants"] == grants("blind")
+    mended = run("dev", user="mended", password="mended-password", cluster=None)
+    assert not [finding for finding in mended["findings"] if "GRANT " in finding["remedy"]]
+
+
+@pytest.mark.parametrize("way", [{"password": "wrong"}, {"user": "nobody"}])
+def test_a_wrong_login_is_a_failure_and_nothing_else_is_said_of_the_server(run: Run, way: dict[str, str]) -> None:
+    result = run("dev", cluster=None, **way)
+    assert [(finding["id"], finding["status"]) for finding in result["findings"]] == [("clickhouse.connection", "fail")]
+    assert "is not let in" in result["findings"][0]["observed"]
+
+
+def test_another_name_is_reached_by_connect_to(run: Run, servers: list[Server]) -> None:
+    name = "http://langsmith-clickhouse.langsmith.svc:8123"
+    result = run("dev", urls=[name], connect_to=servers[0].subject, cluster=None)
+    assert [finding["subject"] for finding in of(result, "connection")] == ["langsmith-clickhouse.langsmith.svc:8123"]
+    assert of(result, "connection")[0]["status"] == "pass"
+
+
+def test_a_native_port_is_no_http(run: Run, servers: list[Server]) -> None:
+    result = run("dev", urls=[f"http://{servers[0].address}:{store.TCP_PORT}"], cluster=None)
+    assert [finding["status"] for finding in of(result, "connection")] == ["fail"]
+
+
+@pytest.fixture(scope="module")
+def s3() -> Iterator[tuple[Any, dict[str, str]]]:
+    """A bucket, and the options of the module that lead to it."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    options = {
+        "region": "us-east-1",
+        "endpoint_url": f"http://{host}:{port}",
+        "access_key": "id01",
+        "secret_key": "key01",
+    }
+    client = boto3.client(
+        "s3",
+        region_name="us-east-1",
+        endpoint_url=options["endpoint_url"],
+        aws_access_key_id="id01",
+        aws_secret_access_key="key01",
+    )
+    client.create_bucket(Bucket=BUCKET)
+    yield client, options
+    server.stop()
+
+
+def test_a_backup_that_clickhouse_wrote_counts_until_one_of_its_files_is_gone(
+    servers: list[Server], s3: tuple[Any, dict[str, str]], capfd: pytest.CaptureFixture[str]
+) -> None:
+    client, options = s3
+
+    def judged() -> dict[str, str]:
+        place = {"bucket": BUCKET, "prefix": "clickhouse"}
+        with patch_module_args({"environment": "production", "backups": place, **options}), pytest.raises(SystemExit):
+            clickhouse_sizing_check.main()
+        (finding,) = json.loads(capfd.readouterr().out)["findings"]
+        return dict(finding)
+
+    def at(name: str) -> str:
+        return f"S3('{options['endpoint_url']}/{BUCKET}/clickhouse/{name}', 'id01', 'key01')"
+
+    server, quick = servers[0], "backup_restore_s3_retry_attempts = 3"
+    server.sql("CREATE DATABASE saved")
+    server.sql("CREATE TABLE saved.runs (id UInt64, text String) ENGINE = MergeTree ORDER BY id")
+    server.sql("INSERT INTO saved.runs SELECT number, toString(number) FROM numbers(1000)")
+    assert judged()["observed"] == "no backup"
+    server.sql(f"BACKUP DATABASE saved TO {at('full')} SETTINGS {quick}")
+    assert (judged()["status"], judged()["observed"][:16]) == ("pass", "clickhouse/full ")
+    server.sql("INSERT INTO saved.runs SELECT number, toString(number) FROM numbers(1000, 1000)")
+    server.sql(f"BACKUP DATABASE saved TO {at('daily')} SETTINGS base_backup = {at('full')}, {quick}")
+    assert (judged()["status"], judged()["observed"][:17]) == ("pass", "clickhouse/daily ")
+    # One file of the base takes the increment along.
+    listed = client.list_objects_v2(Bucket=BUCKET, Prefix="clickhouse/full/data/")["Contents"]
+    client.delete_object(Bucket=BUCKET, Key=max(listed, key=lambda item: item["Size"])["Key"])
+    damaged = judged()
+    assert damaged["status"] == "fail"
+    assert "2 finished backups, none whole" in damaged["observed"]
+    assert "key01" not in json.dumps(damaged)

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.charts import parse_charts
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse import measures
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.finding import SEVERITY, Finding
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.report import Report, render
 
@@ -22,8 +23,39 @@ DARK, LIGHT = 0, 1
 #: WCAG 2.1, contrast (minimum), level AA.
 CONTRAST = 4.5
 LONG = "replica chi-langsmith-langsmith-0-2.langsmith.svc.cluster.local: a rather long name"
+MEASURES = [
+    {
+        "subject": f"chi-langsmith-langsmith-0-{number}:8123",
+        "memory_used_gib": 20 + 4.4 * number,
+        "memory_limit_gib": 28.8,
+        "queries": 12,
+        "queries_limit": 500,
+        "disk_used_gib": 600 + 90 * number,
+        "disk_total_gib": 983.1,
+        "parts": 120 + 400 * number,
+        "parts_in": "default.runs",
+        "parts_limit": 1000,
+        "merges": 7 + 4 * number,
+        "merges_limit": 16,
+        "growth_gib_per_day": 12.5,
+        "days_to_full": (383.1 - 90 * number) / 12.5,
+    }
+    for number in range(3)
+]
 CHARTS = parse_charts(
     [
+        *measures.charts(MEASURES),
+        {
+            "kind": "histogram",
+            "title": "Accepted",
+            "unit": "s",
+            "buckets": [
+                {"from": low, "to": high, "count": count}
+                for low, high, count in ((0, 0.01, 9), (0.01, 0.02, 812), (0.02, 0.05, 44), (0.05, 1, 3), (1, 12, 1))
+            ],
+            "marks": [{"label": f"p{share}", "at": at} for share, at in ((50, 0.014), (95, 0.031), (99, 0.04))]
+            + [{"label": "threshold of p95", "at": 60}],
+        },
         {
             "kind": "bars",
             "title": "Headroom",
@@ -38,7 +70,7 @@ CHARTS = parse_charts(
             "title": "Visible",
             "unit": "s",
             "buckets": [{"from": low, "to": low + 1, "count": (low * 7) % 13} for low in range(30)],
-            "marks": [{"label": f"p{share} {at} s", "at": at} for share, at in ((50, 15), (95, 28), (99, 29.5))],
+            "marks": [{"label": f"p{share}", "at": at} for share, at in ((50, 15), (95, 28), (99, 29.5))],
         },
         {
             "kind": "lines",

@@ -47,7 +47,9 @@ ROLE_INTERVAL_S = 5.0
 _CLOCK = Clock()
 #: Calls whose IAM action is not prefix:Operation (service authorization reference).
 _ACTIONS = {
+    "monitoring:GetMetricData": "cloudwatch:GetMetricData",
     "s3:HeadBucket": "s3:ListBucket",
+    "s3:ListObjectsV2": "s3:ListBucket",
     "s3:GetBucketEncryption": "s3:GetEncryptionConfiguration",
     "s3:GetBucketLifecycleConfiguration": "s3:GetLifecycleConfiguration",
     "s3:GetPublicAccessBlock": "s3:GetBucketPublicAccessBlock",

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from html import escape
+from itertools import pairwise
 
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.charts import Bar, Chart, Mark, Span
 
@@ -75,7 +76,7 @@ def figure(value: float) -> str:
     """A number as people read it: at most three significant digits, thousands apart."""
     if value and abs(value) < 0.01:
         return f"{value:.1e}"
-    digits = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2
+    digits = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2 if abs(value) >= 1 else 3
     text = f"{value:,.{digits}f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
 
@@ -156,15 +157,27 @@ class _Plot:
         share = (value - self.ys[0]) / (self.ys[1] - self.ys[0])
         return TOP + (1 - share) * PLOT_HEIGHT
 
-    def axes(self, x_unit: str, y_unit: str) -> list[str]:
-        bottom, parts = TOP + PLOT_HEIGHT, []
+    @property
+    def bottom(self) -> float:
+        """Where the x axis lies."""
+        return TOP + PLOT_HEIGHT
+
+    def y_axis(self, unit: str) -> list[str]:
+        """The axis with its ticks, the lines across them and its unit."""
+        parts = [_line(LEFT, TOP, LEFT, self.bottom, "axis"), _text(LEFT, TOP - 10, unit, "start", "quiet")]
         for tick in ticks(*self.ys):
             parts.append(_line(LEFT, self.y(tick), WIDTH - RIGHT, self.y(tick), "grid"))
             parts.append(_text(LEFT - 6, self.y(tick) + 4, figure(tick), "end", "quiet"))
-        parts += [_text(self.x(tick), bottom + 16, figure(tick), "middle", "quiet") for tick in ticks(*self.xs)]
-        parts += [_line(LEFT, bottom, WIDTH - RIGHT, bottom, "axis"), _line(LEFT, TOP, LEFT, bottom, "axis")]
-        parts.append(_text(WIDTH - RIGHT, bottom + 32, x_unit, "end", "quiet"))
-        return [*parts, _text(LEFT, TOP - 10, y_unit, "start", "quiet")]
+        return parts
+
+    def x_axis(self, unit: str) -> list[str]:
+        """The axis and its unit."""
+        line = _line(LEFT, self.bottom, WIDTH - RIGHT, self.bottom, "axis")
+        return [line, _text(WIDTH - RIGHT, self.bottom + 34, unit, "end", "quiet")]
+
+    def x_ticks(self) -> list[str]:
+        """The figures below the x axis."""
+        return [_text(self.x(tick), self.bottom + 16, figure(tick), "middle", "quiet") for tick in ticks(*self.xs)]
 
     def marks(self, marks: tuple[Mark, ...]) -> list[str]:
         parts = []
@@ -177,26 +190,50 @@ class _Plot:
                 ]
             elif mark.axis == "x" and self.xs[0] <= mark.at <= self.xs[1]:
                 # Marks may lie close together, so their labels take turns in height.
-                x, y = self.x(mark.at), TOP + 12 + 16 * (number % 4)
+                x, y = self.x(mark.at), TOP + 12 + 16 * (number % 6)
                 anchor = "end" if x > WIDTH * 0.75 else "start"
                 shift = -5 if anchor == "end" else 5
-                parts += [_line(x, TOP, x, TOP + PLOT_HEIGHT, "mark"), _text(x + shift, y, mark.label, anchor, "over")]
+                parts += [
+                    _line(x, TOP, x, TOP + PLOT_HEIGHT, "mark"),
+                    _text(x + shift, y, _cut(mark.label), anchor, "over"),
+                ]
         return parts
 
 
 def _histogram(chart: Chart) -> str:
-    if not any(bucket.count for bucket in chart.buckets):
+    """Bars of one width whatever their buckets span, since latencies go from milliseconds to minutes."""
+    buckets = chart.buckets
+    if not any(bucket.count for bucket in buckets):
         return ""
-    xs = [edge for bucket in chart.buckets for edge in (bucket.low, bucket.high)]
-    highest = max([*xs, *(mark.at for mark in chart.marks if mark.axis == "x")])
-    plot = _Plot((min(xs), highest), (0, max(bucket.count for bucket in chart.buckets)))
-    parts = plot.axes(chart.unit, "count")
-    for bucket in chart.buckets:
-        x, y = plot.x(bucket.low), plot.y(bucket.count)
+    edges = [buckets[0].low, *(bucket.high for bucket in buckets)]
+    # What is marked beyond the last bucket gets room of its own behind it.
+    beyond = any(mark.at > edges[-1] for mark in chart.marks)
+    plot = _Plot((0, len(buckets) + (1 if beyond else 0)), (0, max(bucket.count for bucket in buckets)))
+    parts = plot.y_axis("count")
+    every = 1 + len(buckets) // 12
+    parts += [
+        _text(plot.x(place), plot.bottom + 16, figure(edge), "middle", "quiet")
+        for place, edge in enumerate(edges)
+        if place % every == 0
+    ]
+    for place, bucket in enumerate(buckets):
         told = f"{figure(bucket.low)} to {figure(bucket.high)} {chart.unit}: {bucket.count}"
-        width = plot.x(bucket.high) - x - 1
-        parts.append(_rect(x, y, max(width, 1), TOP + PLOT_HEIGHT - y if bucket.count else 0, "count", told))
-    return _svg(TOP + PLOT_HEIGHT + BOTTOM, chart.title, parts + plot.marks(chart.marks))
+        height = plot.bottom - plot.y(bucket.count)
+        width = plot.x(place + 1) - plot.x(place) - 1
+        parts.append(_rect(plot.x(place), plot.bottom - height, width, height, "count", told))
+    marks = tuple(
+        Mark(f"{mark.label} {figure(mark.at)} {chart.unit}".strip(), _place(edges, mark.at)) for mark in chart.marks
+    )
+    parts += [*plot.x_axis(chart.unit), *plot.marks(marks)]
+    return _svg(plot.bottom + BOTTOM, chart.title, parts)
+
+
+def _place(edges: list[float], value: float) -> float:
+    """Where a value lies among bars of one width, the first of which begins at 0."""
+    for place, (low, high) in enumerate(pairwise(edges)):
+        if value <= high:
+            return place + max(value - low, 0.0) / ((high - low) or 1.0)
+    return len(edges) - 0.5
 
 
 def _lines(chart: Chart) -> str:
@@ -206,7 +243,7 @@ def _lines(chart: Chart) -> str:
     marked = {axis: [mark.at for mark in chart.marks if mark.axis == axis] for axis in ("x", "y")}
     xs, ys = [x for x, _y in points] + marked["x"], [y for _x, y in points] + marked["y"]
     plot = _Plot((min(xs), max(xs)), (min(0, *ys), max(ys) * 1.05))
-    parts = plot.axes(chart.x_unit, chart.unit)
+    parts = [*plot.y_axis(chart.unit), *plot.x_axis(chart.x_unit), *plot.x_ticks()]
     legend = TOP + PLOT_HEIGHT + BOTTOM
     for number, series in enumerate(chart.series):
         kind, dash = f"line l{number % len(DASHES)}", DASHES[number % len(DASHES)]

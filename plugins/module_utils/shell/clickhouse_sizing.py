@@ -1,70 +1,200 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Options of the sizing check to a plan and a server, and the findings to a result."""
+"""Options of the sizing check to what is planned and what is there, and the findings to a result."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
-from typing import Any
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
 
-from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse import facts, sizing
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse import measures, sizing
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.backup_rules import (
+    Backups,
+    judge_backups,
+)
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.facts import (
+    Context,
+    Keeper,
     Live,
+    Load,
     Login,
     Plan,
-    Refused,
     Volume,
 )
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.live import grants
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.pressure import pressure
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.recommendation import recommend
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.storage import Storage, Unread
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.volume_rules import judge_volumes
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.errors import ProjectError
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.finding import Finding
 from ansible_collections.langsmith.aws.plugins.module_utils.shell.connection import connection_options
 
-#: Reads a secret's value by name and key. Raises ProjectError.
-ReadSecret = Callable[[str, str], str]
-#: Asks the server at a URL, by connection options, as somebody, about a cluster. Raises ValueError for the options.
-Observe = Callable[[str, Mapping[str, Any], Login, "str | None"], Live]
+
+class Observe(Protocol):
+    """Asks servers, by connection options. Raises ValueError for options that it cannot use."""
+
+    def __call__(
+        self,
+        connection: dict[str, Any],
+        *,
+        urls: tuple[str, ...],
+        login: Login,
+        cluster: str | None,
+        discover: bool,
+        sample_seconds: float,
+    ) -> Live: ...
 
 
-def check(params: Mapping[str, Any], read_secret: ReadSecret, observe: Observe) -> dict[str, Any]:
-    """The module's result. Raises ProjectError for options that cannot be used."""
+@dataclass(frozen=True)
+class Sources:
+    """Where the check gets its facts from: a secret's value by name and key (raises ProjectError), servers, volumes by
+    id at a time, backups by bucket and prefix."""
+
+    read_secret: Callable[[str, str], str]
+    observe: Observe
+    volumes: Callable[[list[str], datetime], Storage]
+    backups: Callable[[str, str], Backups | Unread]
+
+
+def services(params: Mapping[str, Any]) -> list[str]:
+    """The AWS services that the options need clients of, often none."""
+    secret = params["live"] is not None and params["live"]["password_secret"] is not None
+    return [
+        *(["secretsmanager"] if secret else []),
+        *(["ec2", "cloudwatch"] if params["volumes"] is not None else []),
+        *(["s3"] if params["backups"] is not None else []),
+    ]
+
+
+def check(params: Mapping[str, Any], sources: Sources, now: datetime) -> dict[str, Any]:
+    """The module's result, for options without contradictions. Raises ProjectError where one cannot be used."""
+    environment = params["environment"]
     plan = None if params["plan"] is None else plan_from(params["plan"])
-    live = None if params["live"] is None else live_from(params, read_secret, observe)
-    findings = sizing.judge(params["environment"], plan, live)
+    advice = _recommendation(plan, environment)
+    live, storage, backups = _facts(params, sources, now)
+    findings = sizing.judge(environment, plan, live)
+    if storage is not None:
+        findings += judge_volumes(storage, environment, plan)
+    if backups is not None:
+        findings += _on_backups(backups, params, now)
     return {
         "changed": False,
         "sufficient": sizing.sufficient(findings),
         "findings": [finding.to_dict() for finding in findings],
-        "live": None if live is None else shown(live),
+        "recommendation": advice,
+        "grants": [] if params["live"] is None else grants(params["live"]["user"], params["live"]["database"]),
+        **_measured(live, Context(environment, *_who(live), plan) if live else None),
     }
 
 
-def plan_from(options: Mapping[str, Any]) -> Plan:
-    """The options of ``plan``."""
-    volume = Volume(**(options["volume"] or {}))
-    return Plan(**{**options, "volume": volume})
+def _facts(
+    params: Mapping[str, Any], sources: Sources, now: datetime
+) -> tuple[Live | None, Storage | None, Backups | Unread | None]:
+    """Servers, volumes and backups, all asked at the same time."""
+    volumes, backups = params["volumes"], params["backups"]
+    observing = None if params["live"] is None else _observing(params, sources)
+    with ThreadPoolExecutor(max_workers=3) as pool:
+        live = observing and pool.submit(observing)
+        storage = volumes and pool.submit(sources.volumes, volumes["ids"], now)
+        stored = backups and pool.submit(sources.backups, backups["bucket"], backups["prefix"])
+        return _result(live), _result(storage), _result(stored)
 
 
-def live_from(params: Mapping[str, Any], read_secret: ReadSecret, observe: Observe) -> Live:
-    """What the server of the options ``live`` answers; a server that cannot be reached is told of, not raised."""
+def _result(future: Future[Any] | None) -> Any:
+    return future.result() if future else None
+
+
+def _observing(params: Mapping[str, Any], sources: Sources) -> Callable[[], Live]:
+    """A call that asks the servers of ``live``; what cannot be reached is told of, not raised."""
     live = params["live"]
     password, place = live["password"] or "", live["password_secret"]
     if place is not None:
-        password = read_secret(place["name"], place["key"])
+        password = sources.read_secret(place["name"], place["key"])
     connection = connection_options({**live, "timeout": params["timeout"], "connect_timeout": params["timeout"]})
-    try:
-        return observe(live["url"], connection, Login(live["user"], password, live["database"]), live["cluster"])
-    except ValueError as error:
-        raise ProjectError(f"live: {error}") from error
+    login = Login(live["user"], password, live["database"])
+
+    def observing() -> Live:
+        try:
+            return sources.observe(
+                connection,
+                urls=tuple(live["urls"]),
+                login=login,
+                cluster=live["cluster"],
+                discover=live["discover"],
+                sample_seconds=params["sample_seconds"],
+            )
+        except ValueError as error:
+            raise ProjectError(f"live: {error}") from error
+
+    return observing
 
 
-def shown(live: Live) -> dict[str, Any] | None:
-    """What the server told of itself, for a report; None where there was no answer."""
-    version = live.answers.get("version")
-    if isinstance(version, Refused) or not version:
+def _who(live: Live) -> tuple[str, str, str | None, int]:
+    return live.user, live.database, live.cluster, len(live.replicas)
+
+
+def _measured(live: Live | None, context: Context | None) -> dict[str, Any]:
+    if live is None or context is None:
+        return {"pressure": None, "replicas": [], "charts": []}
+    replicas = measures.measures(live, context)
+    return {"pressure": pressure(live, context), "replicas": replicas, "charts": measures.charts(replicas)}
+
+
+def _recommendation(plan: Plan | None, environment: Any) -> dict[str, Any] | None:
+    if plan is None or plan.load is None:
         return None
-    memory = facts.memory_gib(live)
-    return {
-        "subject": live.subject,
-        "version": str(version[0]["version"]),
-        "cpu": facts.cores(live),
-        "memory_gib": None if memory is None else round(memory, 2),
+    try:
+        return recommend(plan.load, environment).to_dict()
+    except ValueError as error:
+        raise ProjectError(f"plan: {error}") from error
+
+
+def _on_backups(backups: Backups | Unread, params: Mapping[str, Any], now: datetime) -> list[Finding]:
+    options = params["backups"]
+    place = f"s3://{options['bucket']}/{options['prefix'].strip('/')}"
+    return judge_backups(backups, params["environment"], place, options["rpo_hours"], now)
+
+
+def plan_from(options: Mapping[str, Any]) -> Plan:
+    """The options of ``plan``. Raises ProjectError for a number that is none."""
+    _finite("plan", options)
+    parts = {
+        "volume": Volume(**(options["volume"] or {})),
+        "keeper": options["keeper"] and Keeper(**options["keeper"]),
+        "load": options["load"] and Load(**options["load"]),
     }
+    plan = Plan(**{**options, **parts})
+    if plan.load is not None and plan.load.retention_days is None and plan.ttl_days:
+        plan = Plan(**{**options, **parts, "load": Load(plan.load.traces_per_s, plan.load.users, plan.ttl_days)})
+    return plan
+
+
+def _finite(name: str, options: Mapping[str, Any]) -> None:
+    for key, value in options.items():
+        if isinstance(value, Mapping):
+            _finite(f"{name}.{key}", value)
+        elif isinstance(value, float) and not math.isfinite(value):
+            raise ProjectError(f"{name}.{key} is {value}; give a number")
+
+
+def refuse_contradictions(params: Mapping[str, Any]) -> None:
+    """Raises ProjectError for options that cannot be meant together, or not at all."""
+    live = params["live"] or {"urls": ["-"], "connect_to": None}
+    for option, least in (("timeout", 0.0), ("sample_seconds", 0.0)):
+        if not (math.isfinite(params[option]) and params[option] > least):
+            raise ProjectError(f"{option} is {params[option]:g}; give seconds above {least:g}")
+    if not live["urls"]:
+        raise ProjectError("live.urls is empty; give the address of one server at least, or leave live out")
+    if live["connect_to"] and len(live["urls"]) > 1:
+        raise ProjectError("live.connect_to is one place and live.urls are several; give one URL, or no connect_to")
+    if live["connect_to"] and params["kubeconfig"]:
+        raise ProjectError("live.connect_to and kubeconfig are two ways to the server; give one of them")
+    if params["volumes"] is not None and not params["volumes"]["ids"]:
+        raise ProjectError("volumes.ids is empty; give the id of one volume at least, or leave volumes out")
+    if params["backups"] is not None and not params["backups"]["rpo_hours"] > 0:
+        raise ProjectError("backups.rpo_hours must be above 0")

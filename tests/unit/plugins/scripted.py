@@ -94,6 +94,8 @@ def serve(script: Script, certificate: tuple[Path, Path] | None = None) -> Itera
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        # Head and body are two packets, and the second must not wait for an acknowledgement of the first.
+        disable_nagle_algorithm = True
 
         def setup(self) -> None:
             connections.append(self.client_address)

@@ -4,7 +4,13 @@
 
 from __future__ import annotations
 
-from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.facts import Volume
+from collections.abc import Sequence
+
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse import instances
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.facts import Environment, Volume
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.thresholds import IOPS, THROUGHPUT
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.verdict import finding, serious
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.finding import Finding, Status
 
 SOURCE = "Amazon EBS user guide, volume types"
 
@@ -15,9 +21,11 @@ SSD = ("gp3", "io2", "io1", "gp2")
 #: What a gp3 volume has when nothing else is asked for: IOPS and MiB/s.
 GP3_IOPS, GP3_THROUGHPUT = 3000, 125
 
+LARGEST_GP3_GIB = 65536
+
 #: type: smallest and largest GiB, smallest and largest IOPS, IOPS per GiB at most.
 _BOUNDS: dict[str, tuple[int, int, int, int, int]] = {
-    "gp3": (1, 65536, 3000, 80000, 500),
+    "gp3": (1, LARGEST_GP3_GIB, 3000, 80000, 500),
     "io2": (4, 65536, 100, 256000, 1000),
     "io1": (4, 16384, 100, 64000, 50),
 }
@@ -54,6 +62,49 @@ def _io1_throughput(operations: float) -> float:
     if operations <= 32000:
         return min(500, operations * _KIB_256)
     return min(1000, operations / 64)  # 16 KiB per operation beyond 32 000
+
+
+def judge_type(kind: str, environment: Environment) -> tuple[Status, str]:
+    """How a type of volume stands, and what to say of it."""
+    if kind in HDD:
+        return serious(environment), f"{kind} (HDD)"
+    if kind == "gp2":
+        return ("fail" if environment == "production" else "pass"), "gp2 (SSD, 250 MiB/s at most)"
+    if kind not in SSD:
+        return "unknown", f"{kind}, no EBS type"
+    return "pass", f"{kind} (SSD)"
+
+
+def judge_instance(
+    kind: instances.InstanceType,
+    volumes: Sequence[Volume],
+    environment: Environment,
+    subject: str,
+    room: tuple[float, float] = (0, 0),
+) -> Finding:
+    """The volumes of an instance against what it sustains towards all of them; ``room`` is the pod's vCPU and GiB.
+
+    Of each volume counts what it can do, at most what the reference architecture asks for, and that too where it is not
+    known. An instance that reaches their sum in bursts only is warned, one that does not even then fails.
+    """
+    speeds = [throughput(volume) or THROUGHPUT.production for volume in volumes]
+    operations = [iops(volume) or IOPS.production for volume in volumes]
+    wanted = sum(min(speed, THROUGHPUT.production) for speed in speeds)
+    wanted_iops = sum(min(count, IOPS.production) for count in operations)
+    status: Status = "pass"
+    if not kind.sustains(wanted, wanted_iops):
+        enough = THROUGHPUT.tolerated / THROUGHPUT.production
+        bursts = kind.burst_throughput >= wanted * enough and kind.burst_iops >= wanted_iops * enough
+        status = "warn" if bursts else serious(environment)
+    able = [other.name for other in instances.suitable(*room, wanted, wanted_iops)]
+    told = (
+        f"the volume{'' if len(volumes) == 1 else 's'} can do {sum(speeds):g} MiB/s and {sum(operations):g} IOPS, "
+        f"{kind.name} sustains {kind.throughput:.0f} MiB/s and {kind.iops:.0f} IOPS (in bursts "
+        f"{kind.burst_throughput:.0f} and {kind.burst_iops:.0f})"
+    )
+    expectation = f"an instance that sustains {wanted:g} MiB/s and {wanted_iops:g} IOPS towards EBS"
+    remedy = f"take a type that does: {', '.join(able[:8]) or 'none up to 8xlarge that the pod fits on'}"
+    return finding("instance_io", status, subject, (told, expectation), remedy, instances.SOURCE)
 
 
 def refusals(volume: Volume) -> list[str]:

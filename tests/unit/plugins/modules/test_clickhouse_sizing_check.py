@@ -1,12 +1,15 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The module without a ClickHouse; tests/integration has those against a real one."""
+"""The module without a ClickHouse; tests/integration has those against real ones."""
 
 from __future__ import annotations
 
 import json
 import socket
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import boto3
@@ -21,10 +24,22 @@ PLAN = {
     "replicas": 3,
     "cpu": 8,
     "memory_gib": 32,
+    "memory_limit_gib": 48,
+    "instance_type": "m6in.4xlarge",
+    "zones": 3,
+    "anti_affinity": True,
+    "pod_disruption_budget": True,
+    "keeper": {"nodes": 3, "zones": 3, "persistence": True},
     "volume": {"type": "gp3", "size_gib": 500, "iops": 7000, "throughput_mib_s": 1000},
     "persistence": True,
+    "allow_volume_expansion": True,
+    "reclaim_policy": "Retain",
     "version": "25.12",
+    "blob_storage": True,
+    "max_concurrent_queries": 500,
+    "load": {"traces_per_s": 10, "users": 5, "retention_days": 14},
 }
+LIVE = {"urls": ["http://clickhouse:8123"]}
 
 
 @pytest.fixture
@@ -45,10 +60,59 @@ def closed_port() -> Iterator[int]:
         yield unused.getsockname()[1]
 
 
+@pytest.fixture(scope="module")
+def aws() -> Iterator[dict[str, str]]:
+    """The module's options for an account."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield {
+        "region": "us-east-1",
+        "endpoint_url": f"http://{host}:{port}",
+        "access_key": "testing",
+        "secret_key": "testing-secret",
+    }
+    server.stop()
+
+
+def account(aws: dict[str, str], service: Any) -> Any:
+    return boto3.client(
+        service,
+        region_name=aws["region"],
+        endpoint_url=aws["endpoint_url"],
+        aws_access_key_id=aws["access_key"],
+        aws_secret_access_key=aws["secret_key"],
+    )
+
+
+def statuses(result: dict[str, Any]) -> dict[tuple[str, str], str]:
+    return {(f["id"].removeprefix("clickhouse."), f["subject"]): f["status"] for f in result["findings"]}
+
+
 def test_a_sufficient_plan_needs_neither_server_nor_account(run: Run) -> None:
     result = run(plan=PLAN)
-    assert (result["changed"], result["sufficient"], result["live"]) == (False, True, None)
+    assert (result["changed"], result["sufficient"], result["replicas"], result["pressure"]) == (False, True, [], None)
     assert {finding["status"] for finding in result["findings"]} == {"pass"}
+
+
+def test_a_check_without_an_account_does_not_load_botocore() -> None:
+    name = clickhouse_sizing_check.__name__
+    code = f"import sys, {name}; sys.exit('botocore' in sys.modules or 'kubernetes' in sys.modules)"
+    paths = {"PYTHONPATH": ":".join(sys.path)}
+    assert subprocess.run([sys.executable, "-c", code], env=paths, check=False).returncode == 0
+
+
+def test_the_recommendation_for_the_load_comes_along(run: Run) -> None:
+    result = run(plan={"topology": "replicated", "load": {"traces_per_s": 1000, "users": 50, "retention_days": 7}})
+    advice = result["recommendation"]
+    assert (advice["replicas"], advice["cpu"], advice["volume_gib"]) == (3, 14, 6000)
+    assert len(advice["arithmetic"]) >= 5
+    assert run(plan={**PLAN, "load": None})["recommendation"] is None
+
+
+def test_the_retention_of_the_plan_is_that_of_the_load_unless_told(run: Run) -> None:
+    plan = {**PLAN, "ttl_days": 7, "load": {"traces_per_s": 100, "users": 20}}
+    assert run(plan=plan)["recommendation"]["volume_gib"] == 600
 
 
 def test_an_insufficient_plan_is_a_result_and_no_failure_of_the_module(run: Run) -> None:
@@ -57,56 +121,128 @@ def test_an_insufficient_plan_is_a_result_and_no_failure_of_the_module(run: Run)
     assert "failed" not in result
 
 
-def test_one_of_plan_and_live_is_needed(run: Run) -> None:
-    assert "plan, live" in run()["msg"]
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({}, "plan, live, volumes, backups"),
+        ({"live": {"urls": []}}, "live.urls is empty"),
+        ({"live": {"urls": ["http://a:1", "http://b:1"], "connect_to": "c:1"}}, "live.connect_to is one place"),
+        ({"live": {**LIVE, "connect_to": "c:1"}, "kubeconfig": "/nonexistent/kubeconfig"}, "two ways to the server"),
+        (
+            {"live": {**LIVE, "password": "pa55-word", "password_secret": {"name": "langsmith/acme"}}},
+            "mutually exclusive",
+        ),
+        ({"live": {"urls": ["clickhouse:8123"]}}, "live: 'clickhouse:8123' is no URL"),
+        ({"live": {**LIVE, "connect_to": "nowhere"}}, "live: 'nowhere' is not of the form host:port"),
+        (
+            {"live": {"urls": ["https://c:8443"], "ca_file": "/nonexistent/ca.crt"}},
+            "/nonexistent/ca.crt cannot be read",
+        ),
+        ({"volumes": {"ids": []}}, "volumes.ids is empty"),
+        ({"backups": {"bucket": "b", "rpo_hours": 0}}, "backups.rpo_hours must be above 0"),
+        ({"plan": PLAN, "timeout": 0}, "timeout is 0"),
+        ({"plan": PLAN, "sample_seconds": -1}, "sample_seconds is -1"),
+        ({"plan": {**PLAN, "cpu": "inf"}}, "plan.cpu is inf"),
+        ({"plan": {**PLAN, "volume": {"iops": "nan"}}}, "plan.volume.iops is nan"),
+        ({"plan": {**PLAN, "load": {"traces_per_s": 0}}}, "plan: load.traces_per_s is 0"),
+        ({"plan": {**PLAN, "load": {"traces_per_s": 5000, "retention_days": 400}}}, "plan: 5000 traces/s"),
+    ],
+)
+def test_options_that_cannot_be_meant_are_an_error_that_names_them(
+    run: Run, options: dict[str, Any], told: str
+) -> None:
+    result = run(**options)
+    assert result["failed"] is True
+    assert told in result["msg"]
 
 
 def test_a_server_that_is_not_there_is_a_finding(run: Run, closed_port: int) -> None:
-    result = run(plan=PLAN, live={"url": f"http://127.0.0.1:{closed_port}", "password": "pa55-word"}, timeout=3)
+    live = {"urls": [f"http://127.0.0.1:{closed_port}"], "password": "pa55-word"}
+    result = run(plan=PLAN, live=live, timeout=3, sample_seconds=0.1)
     assert result["sufficient"] is False
-    (found,) = [finding for finding in result["findings"] if finding["id"] == "clickhouse.connection"]
-    assert found["status"] == "fail"
-    assert found["subject"] == f"127.0.0.1:{closed_port}"
+    assert statuses(result)["connection", f"127.0.0.1:{closed_port}"] == "fail"
     assert "pa55-word" not in json.dumps(result)
 
 
-@pytest.mark.parametrize(
-    ("live", "told"),
-    [
-        ({"url": "clickhouse:8123"}, "'clickhouse:8123' is no URL"),
-        ({"url": "http://clickhouse:8123", "connect_to": "nowhere"}, "'nowhere' is not of the form host:port"),
-        ({"url": "https://clickhouse:8443", "ca_file": "/nonexistent/ca.crt"}, "/nonexistent/ca.crt cannot be read"),
-    ],
-)
-def test_an_address_that_cannot_be_used_is_an_error_of_the_options(run: Run, live: dict[str, str], told: str) -> None:
-    message = run(live=live)["msg"]
-    assert message.startswith("live: ")
-    assert told in message
-
-
-def test_a_password_is_read_from_secrets_manager_and_its_absence_is_named(run: Run, closed_port: int) -> None:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    try:
-        host, port = server.get_host_and_port()
-        aws = {
-            "region": "us-east-1",
-            "endpoint_url": f"http://{host}:{port}",
-            "access_key": "a1b2",
-            "secret_key": "c3d4",
-        }
-        boto3.client(
-            "secretsmanager",
-            region_name="us-east-1",
-            endpoint_url=aws["endpoint_url"],
-            aws_access_key_id="a1b2",
-            aws_secret_access_key="c3d4",
-        ).create_secret(Name="langsmith/acme/clickhouse", SecretString='{"clickhouse_password": "pa55-word"}')
-        live = {"url": f"http://127.0.0.1:{closed_port}", "password_secret": {"name": "langsmith/acme/clickhouse"}}
-        there = run(live=live, timeout=3, **aws)
-        absent = run(live={**live, "password_secret": {"name": "langsmith/nowhere"}}, timeout=3, **aws)
-    finally:
-        server.stop()
+def test_a_password_is_read_from_secrets_manager_and_its_absence_is_named(
+    run: Run, closed_port: int, aws: dict[str, str]
+) -> None:
+    account(aws, "secretsmanager").create_secret(
+        Name="langsmith/acme/clickhouse", SecretString='{"clickhouse_password": "pa55-word"}'
+    )
+    live = {"urls": [f"http://127.0.0.1:{closed_port}"], "password_secret": {"name": "langsmith/acme/clickhouse"}}
+    there = run(live=live, timeout=3, sample_seconds=0.1, **aws)
+    absent = run(live={**live, "password_secret": {"name": "langsmith/nowhere"}}, timeout=3, **aws)
     assert [finding["id"] for finding in there["findings"]] == ["clickhouse.connection"]
     assert "pa55-word" not in json.dumps(there)
     assert "langsmith/nowhere is not in region us-east-1" in absent["msg"]
+
+
+@pytest.fixture(scope="module")
+def attached(aws: dict[str, str]) -> tuple[str, str]:
+    """A volume on an instance, whose limit was exceeded in one minute."""
+    ec2, cloudwatch = account(aws, "ec2"), account(aws, "cloudwatch")
+    instance = ec2.run_instances(ImageId="ami-12c6146b", MinCount=1, MaxCount=1, InstanceType="m6i.2xlarge")[
+        "Instances"
+    ][0]
+    volume = ec2.create_volume(
+        AvailabilityZone=instance["Placement"]["AvailabilityZone"],
+        Size=500,
+        VolumeType="gp3",
+        Iops=7000,
+        Throughput=1000,
+    )
+    names = (volume["VolumeId"], instance["InstanceId"])
+    ec2.attach_volume(VolumeId=names[0], InstanceId=names[1], Device="/dev/sdf")
+    for number, dimension in enumerate(("VolumeId", "InstanceId")):
+        namespace, prefix = (("AWS/EBS", "Volume"), ("AWS/EC2", "InstanceEBS"))[number]
+        data = [
+            {
+                "MetricName": f"{prefix}{what}ExceededCheck",
+                "Dimensions": [{"Name": dimension, "Value": names[number]}],
+                "Value": float(number),
+                "Timestamp": datetime.now(UTC) - timedelta(minutes=5),
+            }
+            for what in ("IOPS", "Throughput")
+        ]
+        cloudwatch.put_metric_data(Namespace=namespace, MetricData=data)
+    return names
+
+
+def test_volumes_are_judged_with_their_instances_and_what_cloudwatch_has_of_both(
+    run: Run, aws: dict[str, str], attached: tuple[str, str]
+) -> None:
+    volume, instance = attached
+    told = statuses(run(volumes={"ids": [volume, "vol-00000000"]}, **aws))
+    assert told == {
+        ("volume", volume): "pass",
+        ("volume_change", volume): "pass",
+        ("volume_type", volume): "pass",
+        ("iops", volume): "pass",
+        ("throughput", volume): "pass",
+        ("instance_io", instance): "warn",
+        ("io_pressure", volume): "pass",
+        ("io_pressure", instance): "fail",
+        ("volume", "vol-00000000"): "fail",
+    }
+
+
+def test_an_account_that_does_not_answer_is_unknown_and_not_waited_for(run: Run, closed_port: int) -> None:
+    there = {"region": "us-east-1", "endpoint_url": f"http://127.0.0.1:{closed_port}", "access_key": "testing"}
+    result = run(volumes={"ids": ["vol-0aa"]}, timeout=1, secret_key="testing-secret", **there)
+    assert statuses(result) == {("volume", "volumes.ids"): "unknown"}
+    assert "did not reach AWS" in result["findings"][0]["observed"]
+
+
+def test_the_newest_backup_is_held_against_the_recovery_point_objective(run: Run, aws: dict[str, str]) -> None:
+    s3 = account(aws, "s3")
+    s3.create_bucket(Bucket="backups")
+    place = {"bucket": "backups", "prefix": "clickhouse"}
+    missing = run(backups=place, **aws)
+    s3.put_object(Bucket="backups", Key="clickhouse/daily/data/a.bin", Body=b"data")
+    files = b"<file><name>data/a.bin</name><size>4</size></file>"
+    s3.put_object(Bucket="backups", Key="clickhouse/daily/.backup", Body=b"<config>" + files + b"</config>")
+    there = run(backups=place, **aws)
+    assert statuses(missing) == {("backup", "s3://backups/clickhouse"): "fail"}
+    assert statuses(there) == {("backup", "s3://backups/clickhouse"): "pass"}
+    assert there["findings"][0]["observed"] == "clickhouse/daily is 0.0 hours old"

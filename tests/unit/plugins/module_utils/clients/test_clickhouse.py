@@ -4,128 +4,507 @@
 
 from __future__ import annotations
 
+import gzip
+import itertools
 import json
+import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 from ansible_collections.langsmith.aws.plugins.module_utils.clients.clickhouse import (
-    Login,
+    CONNECTIONS,
+    Target,
     UnreachableError,
     ask,
-    ask_all,
+    observe,
 )
 from ansible_collections.langsmith.aws.plugins.module_utils.clients.http_client import HttpClient
-from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.facts import Refused
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.facts import (
+    Live,
+    Login,
+    Query,
+    Refused,
+    Replica,
+)
 
-Reply = tuple[int, dict[str, str], str]
-LOGIN = Login("langsmith", "pa55-word")
-OURS = {"X-ClickHouse-Format": "JSON"}
+from tests.unit.plugins.scripted import SILENCE, Asked, Running, Said, make_authority, page, serve
+
+PASSWORD = "pa55-word"
+LOGIN = Login("langsmith", PASSWORD)
+OURS = {"X-ClickHouse-Format": "JSON", "X-ClickHouse-Server-Display-Name": "chi-0"}
+QUERIES = {name: Query(f"SELECT '{name}'") for name in ("one", "two", "three")}
+COUNTERS = {"counters": Query("SELECT counter", sampled=True)}
+
+
+def rows(*data: dict[str, Any], types: dict[str, str] | None = None, **headers: str) -> Said:
+    """An answer of ClickHouse's in format JSON."""
+    meta = [{"name": name, "type": kind} for name, kind in (types or {}).items()]
+    return Said(200, json.dumps({"meta": meta, "data": list(data)}).encode(), headers={**OURS, **headers})
+
+
+def text(body: str | bytes, status: int = 200, /, **headers: str) -> Said:
+    """An answer of ClickHouse's of any form."""
+    return Said(status, body if isinstance(body, bytes) else body.encode(), headers={**OURS, **headers})
+
+
+def error(code: int, status: int = 500) -> Said:
+    return text(f"Code: {code}. DB::Exception: no. (NAME)", status, **{"X-ClickHouse-Exception-Code": str(code)})
+
+
+class Script:
+    """A server with a name, that knows others, and says what the test wants to everything else."""
+
+    def __init__(
+        self, uuid: str = "", known: list[dict[str, Any]] | None = None, say: Callable[[str], Said] | None = None
+    ) -> None:
+        self.uuid = uuid or "00000000-0000-0000-0000-000000000000"
+        self.known = known or []
+        self.say = say or (lambda sql: rows({"sql": sql}))
+
+    def __call__(self, asked: Asked) -> Said:
+        sql = asked.body.decode()
+        if "serverUUID" in sql:
+            return rows({"version": "26.7.2.1", "host": "chi-0", "uuid": self.uuid, "uptime": 9})
+        if "system.clusters" in sql:
+            return rows(*self.known)
+        return self.say(sql)
 
 
 @contextmanager
-def serving(script: Callable[[str, dict[str, str]], Reply]) -> Iterator[str]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-            status, headers, text = script(body, {"path": self.path, **{k.lower(): v for k, v in self.headers.items()}})
-            self.send_response(status)
-            for name, value in {**headers, "Content-Length": str(len(text.encode()))}.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(text.encode())
-
-        def log_message(self, *args: object) -> None:
-            """Nothing: a test's output is its own."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+def observing(
+    *scripts: Callable[[Asked], Said], cluster: str | None = None, timeout: float = 5
+) -> Iterator[tuple[Target, list[Running]]]:
+    with ExitStack() as stack:
+        servers = [stack.enter_context(serve(script)) for script in scripts]
+        urls = tuple(f"http://{server.address}" for server in servers)
+        yield Target(urls, LOGIN, cluster, {"timeout": timeout}, sample_seconds=0.01), servers
 
 
-def good(rows: list[dict[str, object]]) -> Reply:
-    return 200, OURS, json.dumps({"meta": [], "data": rows})
+def single(say: Callable[[str], Said], timeout: float = 5, queries: dict[str, Query] = QUERIES) -> Replica:
+    """What is observed of one server that greets as ClickHouse does."""
+    with observing(Script(say=say), timeout=timeout) as (target, _servers):
+        (replica,) = observe(target, queries).replicas
+    return replica
 
 
-def test_rows_come_back_as_they_are() -> None:
-    with serving(lambda sql, headers: good([{"sql": sql}])) as url:
-        assert ask(HttpClient(url), LOGIN, "SELECT 'ü'") == [{"sql": "SELECT 'ü'"}]
+def answer(said: Said, timeout: float = 5) -> Any:
+    with serve(lambda asked: said) as server:
+        return ask(HttpClient(f"http://{server.address}", timeout=timeout), LOGIN, "SELECT 1")
 
 
 def test_credentials_travel_in_headers_and_never_in_the_address() -> None:
-    def script(sql: str, headers: dict[str, str]) -> Reply:
-        names = ("path", "x-clickhouse-user", "x-clickhouse-key", "x-clickhouse-database")
-        return good([{name: headers.get(name) for name in names}])
+    with serve(lambda asked: rows({"a": 1})) as server:
+        ask(HttpClient(f"http://{server.address}"), replace(LOGIN, database="langsmith"), "SELECT 'ü'")
+    (asked,) = server.asked
+    sent = {name: value for name, value in asked.headers.items() if name.startswith("x-clickhouse")}
+    assert (asked.method, asked.path, asked.query) == ("POST", "/", {"wait_end_of_query": ["1"]})
+    assert asked.body.decode() == "SELECT 'ü'"
+    assert sent == {
+        "x-clickhouse-user": "langsmith",
+        "x-clickhouse-key": PASSWORD,
+        "x-clickhouse-database": "langsmith",
+        "x-clickhouse-format": "JSON",
+    }
+    assert PASSWORD not in repr(LOGIN)
 
-    with serving(script) as url:
-        assert ask(HttpClient(url), Login("me", "pa55-word", "langsmith"), "SELECT 1") == [
-            {
-                "path": "/",
-                "x-clickhouse-user": "me",
-                "x-clickhouse-key": "pa55-word",
-                "x-clickhouse-database": "langsmith",
-            }
-        ]
-    assert "pa55-word" not in repr(LOGIN)
+
+HUGE = 2**256 - 1
+
+NUMBERS = [
+    ("UInt64", "18446744073709551615", 18446744073709551615),
+    ("UInt64", 7, 7),
+    ("Int64", "-9", -9),
+    ("UInt256", str(HUGE), HUGE),
+    ("Nullable(UInt64)", None, None),
+    ("LowCardinality(Nullable(Int32))", "4", 4),
+    ("Float64", 1e308, 1e308),
+    ("Float64", "nan", None),
+    ("Float64", "-inf", None),
+    ("Float64", None, None),
+    ("Decimal(18, 2)", "1.50", 1.5),
+    ("Array(UInt64)", ["1", "2"], [1, 2]),
+    ("String", "18446744073709551615", "18446744073709551615"),
+    ("String", "nan", "nan"),
+    ("DateTime", "2026-11-21 15:32:42", "2026-11-21 15:32:42"),
+    ("Bool", True, True),
+]
 
 
-@pytest.mark.parametrize(("status", "code"), [(403, 516), (500, 497), (404, 60), (500, 241)])
+@pytest.mark.parametrize(("kind", "sent", "meant"), NUMBERS)
+def test_numbers_are_numbers_by_the_type_that_clickhouse_names(kind: str, sent: Any, meant: Any) -> None:
+    assert answer(rows({"a": sent}, types={"a": kind})) == [{"a": meant}]
+
+
+def test_a_number_beyond_every_float_is_none() -> None:
+    body = '{"meta": [{"name": "a", "type": "Float64"}], "data": [{"a": 1e999}, {"a": NaN}, {"a": -Infinity}]}'
+    assert answer(text(body)) == [{"a": None}] * 3
+
+
+NAMES = ["a" * 500, 'quo"te', "back`tick", "apo'strophe", "snow\N{SNOWMAN}", "new\nline", "\\", "%s{}"]
+
+
+def test_names_of_every_kind_come_back_as_they_are() -> None:
+    row = {f"{name}{number}": name for number, name in enumerate(NAMES * 63)}
+    assert len(row) > 500
+    assert answer(rows(row, types=dict.fromkeys(row, "String"))) == [row]
+
+
+@pytest.mark.parametrize(("status", "code"), [(403, 516), (500, 497), (404, 60), (500, 241), (401, 194)])
 def test_a_refusal_keeps_clickhouses_code(status: int, code: int) -> None:
-    reply = (status, {**OURS, "X-ClickHouse-Exception-Code": str(code)}, f"Code: {code}. DB::Exception: no")
-    with serving(lambda sql, headers: reply) as url:
-        assert ask(HttpClient(url), LOGIN, "SELECT 1") == Refused(code, f"Code: {code}. DB::Exception: no")
+    assert answer(error(code, status)) == Refused(code, f"Code: {code}. DB::Exception: no. (NAME)")
 
 
-def test_an_answer_that_breaks_off_is_no_rows() -> None:
-    with serving(lambda sql, headers: (200, OURS, '{"meta": [], "data": [{"a": 1},\nCode: 241. DB::Exc')) as url:
-        answer = ask(HttpClient(url), LOGIN, "SELECT 1")
-    assert isinstance(answer, Refused)
-    assert "Code: 241" in answer.message
+LATE = "Code: 241. DB::Exception: too much"
+
+BROKEN = [
+    ('{"meta": [], "data": [{"a": 1},\n' + LATE, Refused(241, LATE)),
+    ('{"meta": [], "data": [{"a": 1}', "no table of ClickHouse's: '{\"meta\""),
+    ("", "the answer is empty"),
+    ("<html>Welcome", "no table of ClickHouse's: '<html>Welcome'"),
+    ('{"data": 7}', "no table"),
+    ('{"data": [7]}', "no table"),
+    ('{"rows": []}', "no table"),
+    ("null", "no table"),
+    ('{"meta": [{"name": "a", "type": "UInt64"}], "data": [{"b": 1}]}', "no table"),
+    ('{"meta": [{"name": "a", "type": "UInt64"}], "data": [{"a": "x"}]}', "no table"),
+    ('{"meta": [{"name": "a", "type": "UInt64"}], "data": [{"a": {}}]}', "no table"),
+    ("[" * 100_000, "no table"),
+    ('{"data": [{"a": ' + "9" * 5000 + "}]}", "no table"),
+]
 
 
-@pytest.mark.parametrize("reply", [(200, {}, "<html>Welcome"), (404, {}, "not here"), (502, {}, "Bad Gateway")])
-def test_something_else_that_speaks_http_is_not_taken_for_clickhouse(reply: Reply) -> None:
-    with (
-        serving(lambda sql, headers: reply) as url,
-        pytest.raises(UnreachableError, match=f"http: status {reply[0]} from something that is no ClickHouse"),
-    ):
-        ask(HttpClient(url), LOGIN, "SELECT 1")
+@pytest.mark.parametrize(("body", "told"), BROKEN)
+def test_an_answer_that_is_no_table_is_one_refusal(body: str, told: Refused | str) -> None:
+    found = answer(text(body))
+    assert isinstance(found, Refused)
+    assert found == told if isinstance(told, Refused) else told in found.message
+    assert len(found.message) < 400
 
 
-def test_queries_run_side_by_side_and_one_refusal_costs_one_answer() -> None:
-    together = threading.Barrier(3, timeout=10)
+@pytest.mark.parametrize("code", ["no number", "9" * 5000, "-1"])
+def test_an_error_code_that_is_none_is_not_taken_for_one(code: str) -> None:
+    assert answer(text("what?", 500, **{"X-ClickHouse-Exception-Code": code})) == Refused(0, "what?")
 
-    def script(sql: str, headers: dict[str, str]) -> Reply:
+
+def test_an_endless_answer_is_read_to_a_bound() -> None:
+    head = b"HTTP/1.1 200 OK\r\nX-ClickHouse-Format: JSON\r\n\r\n"
+    assert answer(Said(raw=(head, *[b" " * 2**21] * 5))) == Refused(0, "the answer is longer than 8 MiB")
+
+
+def test_an_answer_that_was_packed_unasked_is_said_so() -> None:
+    packed = text(gzip.compress(b'{"data": []}'), **{"Content-Encoding": "gzip"})
+    assert answer(packed) == Refused(0, "the answer is compressed, which was not asked for")
+
+
+STRANGERS = [
+    (Said(200, b"<html>Welcome"), "http: status 200 from something that is no ClickHouse: '<html>Welcome'"),
+    (page(502), "http: status 502 from something that is no ClickHouse: '<html><head><title>502"),
+    (Said(200, b""), "http: status 200 from something that is no ClickHouse: ''"),
+    (Said(400, b"Port 9000 is for clickhouse-client program\r\nYou must use port 8123 for HTTP.\r\n"), "8123 for HTTP"),
+    (page(302, Location="https://sso.example.org/login"), "redirect to 'https://sso.example.org/login', which is not"),
+    (Said(raw=(b"SSH-2.0-OpenSSH_9.6\r\n",)), "http: the answer is no HTTP"),
+    (Said(raw=()), "http: the connection was closed without an answer"),
+    (Said(raw=(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{",)), "http: the answer was cut off after 1 bytes"),
+]
+
+
+@pytest.mark.parametrize(("said", "told"), STRANGERS)
+def test_what_is_no_clickhouse_is_not_taken_for_one(said: Said, told: str) -> None:
+    with pytest.raises(UnreachableError) as raised:
+        answer(said)
+    assert told in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        SILENCE,
+        Said(silent=True, raw=(b"HTTP/1.1 200 OK\r\nX-ClickHouse-Format: JSON\r\nContent-Length: 9\r\n\r\n{",)),
+    ],
+)
+def test_silence_ends_with_the_timeout_before_the_headers_and_within_the_body(said: Said) -> None:
+    began = time.monotonic()
+    with pytest.raises(UnreachableError, match=r"http: (no answer|the answer did not end) within 0.3 s") as raised:
+        answer(said, timeout=0.3)
+    assert raised.value.timed_out
+    assert time.monotonic() - began < 3
+
+
+@pytest.mark.parametrize("status", [200, 500])
+def test_a_password_that_is_sent_back_is_not_shown(status: int) -> None:
+    echo = f"your key is {PASSWORD}"
+    with pytest.raises(UnreachableError) as raised:
+        answer(Said(status, echo.encode()))
+    refused = answer(text(echo, status, **({"X-ClickHouse-Exception-Code": "7"} if status == 500 else {})))
+    assert PASSWORD not in f"{raised.value} {refused}"
+    assert "********" in f"{raised.value}"
+    assert "********" in f"{refused}"
+
+
+def test_a_connection_that_ended_between_two_queries_is_opened_again() -> None:
+    said = iter([rows({"a": 1}), Said(raw=()), rows({"a": 2})])
+    with serve(lambda asked: next(said)) as server:
+        http = HttpClient(f"http://{server.address}")
+        assert [ask(http, LOGIN, "SELECT a") for _number in range(2)] == [[{"a": 1}], [{"a": 2}]]
+    assert len(server.connections) == 2
+
+
+@pytest.mark.parametrize(("name", "told"), [("localhost", ""), ("other.example.org", "does not hold for localhost")])
+def test_a_certificate_for_another_name_is_told_of(tmp_path: Path, name: str, told: str) -> None:
+    authority = make_authority(tmp_path)
+    with serve(Script(), authority.issue(name)) as server:
+        url = f"https://localhost:{server.port}"
+        connection = {"ca_file": str(authority.ca_file), "connect_to": server.address}
+        (replica,) = observe(Target((url,), LOGIN, connection=connection), QUERIES).replicas
+    assert told in replica.unreachable
+    assert bool(replica.unreachable) == bool(told)
+
+
+def test_a_certificate_of_an_unknown_authority_is_told_of(tmp_path: Path) -> None:
+    with serve(Script(), make_authority(tmp_path).issue("localhost")) as server:
+        (replica,) = observe(Target((f"https://localhost:{server.port}",), LOGIN), QUERIES).replicas
+    assert replica.unreachable.startswith("tls: the certificate does not hold for localhost")
+
+
+def test_tls_asked_of_a_plain_port_is_told_of() -> None:
+    with serve(Script()) as server:
+        (replica,) = observe(Target((f"https://localhost:{server.port}",), LOGIN), QUERIES).replicas
+    assert "the port speaks no TLS" in replica.unreachable
+
+
+def test_queries_run_side_by_side_on_a_few_kept_connections() -> None:
+    together = threading.Barrier(CONNECTIONS, timeout=10)
+    queries = {str(number): Query(f"SELECT {number}") for number in range(5 * CONNECTIONS)}
+
+    def say(sql: str) -> Said:
         together.wait()
-        if sql == "b":
-            return 500, {**OURS, "X-ClickHouse-Exception-Code": "497"}, "Code: 497"
-        return good([{"sql": sql}])
+        return rows({"sql": sql})
 
-    with serving(script) as url:
-        answers = ask_all(lambda: HttpClient(url), LOGIN, {"one": "a", "two": "b", "three": "c"})
-    assert answers == {"one": [{"sql": "a"}], "two": Refused(497, "Code: 497"), "three": [{"sql": "c"}]}
+    with observing(Script(say=say)) as (target, (server,)):
+        (replica,) = observe(target, queries).replicas
+    assert {name: replica.rows(name) for name in queries} == {n: [{"sql": q.sql}] for n, q in queries.items()}
+    assert len(server.connections) == CONNECTIONS
 
 
-def test_a_server_that_answers_nothing_is_unreachable_once() -> None:
-    with serving(lambda sql, headers: good([])) as url:
+def test_one_refusal_costs_one_answer() -> None:
+    replica = single(lambda sql: error(497) if "two" in sql else page(502) if "three" in sql else rows({"a": 1}))
+    assert replica.answers["one"] == [{"a": 1}]
+    assert replica.answers["two"] == Refused(497, "Code: 497. DB::Exception: no. (NAME)")
+    assert "status 502" in str(replica.answers["three"])
+    assert replica.unreachable == ""
+
+
+def test_counters_are_read_twice_with_one_pause() -> None:
+    count = iter(range(100))
+    with observing(Script(say=lambda sql: rows({"name": "x", "value": next(count)}))) as (target, _servers):
+        (replica,) = observe(replace(target, sample_seconds=0.2), {**QUERIES, **COUNTERS}).replicas
+    assert replica.seconds >= 0.2
+    assert set(replica.later) == set(COUNTERS)
+    assert (replica.rise("counters", "x") or 0) > 0
+
+
+def test_without_counters_there_is_no_pause() -> None:
+    with observing(Script()) as (target, _servers):
+        (replica,) = observe(replace(target, sample_seconds=3600), QUERIES).replicas
+    assert (replica.later, replica.seconds) == ({}, 0)
+
+
+def test_where_nothing_listens_there_is_one_reason() -> None:
+    with observing(Script()) as (target, _servers):
         pass
-    with pytest.raises(UnreachableError, match=r"tcp: .* refused the connection"):
-        ask_all(lambda: HttpClient(url), LOGIN, {"one": "a", "two": "b"})
+    (replica,) = observe(target, QUERIES).replicas
+    assert "refused the connection" in replica.unreachable
+    assert replica.answers == {}
 
 
-def test_a_single_query_that_stays_out_is_refused_by_itself() -> None:
-    def script(sql: str, headers: dict[str, str]) -> Reply:
-        return good([]) if sql == "a" else (502, {}, "Bad Gateway")
+@pytest.mark.parametrize("code", [192, 193, 194, 516])
+def test_a_login_that_is_refused_is_tried_once(code: int) -> None:
+    with observing(lambda asked: error(code, 403)) as (target, (server,)):
+        (replica,) = observe(target, QUERIES).replicas
+    assert [answer.code for answer in replica.answers.values() if isinstance(answer, Refused)] == [code]
+    assert len(server.asked) == 1
 
-    with serving(script) as url:
-        answers = ask_all(lambda: HttpClient(url), LOGIN, {"one": "a", "two": "b"})
-    assert answers["one"] == []
-    assert isinstance(answers["two"], Refused)
+
+def test_a_server_that_hangs_from_the_start_costs_its_timeout_once() -> None:
+    began = time.monotonic()
+    with observing(lambda asked: SILENCE, Script(), timeout=0.6) as (target, _servers):
+        silent, other = observe(target, {**QUERIES, **COUNTERS}).replicas
+        seconds = time.monotonic() - began
+    assert silent.unreachable == "http: no answer within 0.6 s"
+    assert other.answers["one"] == [{"sql": "SELECT 'one'"}]
+    assert 0.6 <= seconds < 1.1
+
+
+def test_a_server_that_falls_silent_costs_its_timeout_once() -> None:
+    queries = {str(number): Query("SELECT 1", sampled=True) for number in range(20)}
+    began = time.monotonic()
+    replica = single(lambda sql: SILENCE, 0.6, queries)
+    assert 0.6 <= time.monotonic() - began < 1.1
+    assert all(isinstance(replica.answers[name], Refused) for name in queries)
+    assert "fell silent" in str(replica.answers["19"])
+    assert replica.later == {}
+
+
+def test_one_slow_query_is_no_silence() -> None:
+    queries = {"slow": Query("SELECT slow"), **QUERIES, **COUNTERS}
+    replica = single(lambda sql: SILENCE if "slow" in sql else rows({"name": "x", "value": 1}), 0.4, queries)
+    assert replica.answers["slow"] == Refused(0, "http: no answer within 0.4 s")
+    assert replica.rise("counters", "x") == 0
+    assert all(replica.rows(name) for name in QUERIES)
+
+
+def test_a_server_at_its_limit_of_queries_is_asked_one_by_one() -> None:
+    asking = threading.Semaphore(1)
+
+    def say(sql: str) -> Said:
+        if not asking.acquire(blocking=False):
+            return error(202)
+        try:
+            time.sleep(0.01)
+            return rows({"sql": sql})
+        finally:
+            asking.release()
+
+    queries = {str(number): Query(f"SELECT {number}") for number in range(8)}
+    replica = single(say, queries=queries)
+    assert {name: replica.rows(name) for name in queries} == {n: [{"sql": q.sql}] for n, q in queries.items()}
+
+
+def node(number: int, name: str, **more: Any) -> dict[str, Any]:
+    more = {"cluster": "replicated", "host_address": "", "is_local": 0, **more}
+    return {"shard_num": 1, "replica_num": number, "host_name": name, "port": 9000, **more}
+
+
+def through(live: Target, servers: dict[str, Running]) -> Target:
+    """The target, with names that lead to servers on ports of their own."""
+
+    def dial(host: str, port: int, timeout: float) -> socket.socket:
+        if host not in servers:
+            raise ConnectionRefusedError
+        return socket.create_connection(("127.0.0.1", servers[host].port), timeout=timeout)
+
+    return replace(live, urls=("http://chi-0:8123",), connection={"timeout": 1.0, "dial": dial})
+
+
+def discovering(known: list[dict[str, Any]], names: list[str], cluster: str | None = "replicated") -> Live:
+    """What is observed where the first server knows the rows, and the names have servers."""
+    scripts = [Script(f"uuid-{name}", known, lambda sql, name=name: rows({"name": name})) for name in names]  # type: ignore[misc]
+    with observing(*scripts, cluster=cluster) as (target, servers):
+        return observe(through(target, dict(zip(names, servers, strict=True))), QUERIES)
+
+
+def test_the_first_that_answers_tells_of_the_others() -> None:
+    live = discovering([node(n + 1, f"chi-{n}") for n in range(3)], ["chi-0", "chi-1", "chi-2"])
+    assert [(replica.subject, replica.value("one", "name")) for replica in live.replicas] == [
+        ("chi-0:8123", "chi-0"),
+        ("chi-1:8123", "chi-1"),
+        ("chi-2:8123", "chi-2"),
+    ]
+
+
+def test_a_discovered_server_that_is_lost_is_unreachable() -> None:
+    live = discovering([node(1, "chi-0"), node(2, "chi-1")], ["chi-0"])
+    assert [bool(replica.unreachable) for replica in live.replicas] == [False, True]
+    assert "refused" in live.replicas[1].unreachable
+
+
+def test_the_one_that_answers_is_not_asked_under_its_own_name_again() -> None:
+    live = discovering([node(1, "chi-a", is_local=1), node(2, "chi-1")], ["chi-0", "chi-a", "chi-1"])
+    assert [replica.subject for replica in live.replicas] == ["chi-0:8123", "chi-1:8123"]
+
+
+def test_a_server_with_two_names_is_observed_once() -> None:
+    scripts = [Script(f"uuid-{n}", [node(1, "chi-0"), node(2, "chi-1")]) for n in (0, 1, 0)]
+    with observing(*scripts, cluster="replicated") as (target, servers):
+        named = through(target, dict(zip(("chi-0", "chi-1", "alias"), servers, strict=True)))
+        live = observe(replace(named, urls=("http://chi-0:8123", "http://alias:8123")), QUERIES)
+    subjects = [replica.subject for replica in live.replicas]
+    assert len(subjects) == 2
+    assert "chi-1:8123" in subjects
+
+
+def test_servers_of_other_clusters_are_left_alone() -> None:
+    live = discovering([node(1, "chi-0"), node(1, "elsewhere", cluster="other")], ["chi-0"])
+    assert [replica.subject for replica in live.replicas] == ["chi-0:8123"]
+
+
+def test_without_a_cluster_nothing_is_discovered() -> None:
+    live = discovering([node(1, "chi-0"), node(2, "chi-1")], ["chi-0", "chi-1"], cluster=None)
+    assert [replica.subject for replica in live.replicas] == ["chi-0:8123"]
+
+
+@pytest.mark.parametrize("name", ["evil.example.org/path", "a b", "user@host", "x:80", "", "-", "a\r\nX: y"])
+def test_a_name_that_is_none_is_not_asked(name: str) -> None:
+    live = discovering([node(1, "chi-0"), node(2, name)], ["chi-0"])
+    assert [replica.unreachable for replica in live.replicas] == ["", "not asked: this is no host's name"]
+
+
+def test_a_cluster_of_thousands_is_not_asked_whole() -> None:
+    live = discovering([node(n, f"chi-{n}") for n in range(100)], ["chi-0"])
+    assert len(live.replicas) == 100
+    assert [r.unreachable for r in live.replicas].count("not asked: 32 others were") == 68
+
+
+def test_answers_of_several_servers_behind_one_address_are_not_mixed() -> None:
+    names = iter(f"chi-{number}" for number in range(1000))
+
+    def balanced(asked: Asked) -> Said:
+        said = Script()(asked)
+        return replace(said, headers={**said.headers, "X-ClickHouse-Server-Display-Name": next(names)})
+
+    with observing(balanced) as (target, _servers):
+        (replica,) = observe(target, QUERIES).replicas
+    assert all("the address leads to several servers" in str(replica.answers[name]) for name in QUERIES)
+
+
+def test_where_each_connection_leads_elsewhere_one_server_is_asked() -> None:
+    def named(name: str) -> Callable[[Asked], Said]:
+        def script(asked: Asked) -> Said:
+            said = Script(say=lambda sql: rows({"name": name}))(asked)
+            return replace(said, headers={**said.headers, "X-ClickHouse-Server-Display-Name": name})
+
+        return script
+
+    with observing(named("chi-0"), named("chi-1")) as (target, servers):
+        ports = itertools.chain([servers[0].port], itertools.repeat(servers[1].port))
+
+        def dial(host: str, port: int, timeout: float) -> socket.socket:
+            return socket.create_connection(("127.0.0.1", next(ports)), timeout=timeout)
+
+        balanced = replace(target, urls=("http://service:8123",), connection={"timeout": 5.0, "dial": dial})
+        (replica,) = observe(balanced, QUERIES).replicas
+    assert {name: replica.rows(name) for name in QUERIES} == {name: [{"name": "chi-0"}] for name in QUERIES}
+
+
+def test_a_discovered_name_that_does_not_resolve_is_reached_by_its_address() -> None:
+    known = [node(1, "localhost"), node(2, "chi-1.nowhere.invalid", host_address="127.0.0.1")]
+    with observing(Script("", known), cluster="replicated") as (target, (server,)):
+        first, second = observe(replace(target, urls=(f"http://localhost:{server.port}",)), QUERIES).replicas
+    assert second.subject.startswith("chi-1.nowhere.invalid:")
+    assert (second.unreachable, second.rows("one")) == ("", first.rows("one"))
+
+
+@pytest.mark.parametrize("name", ["user", "password", "database"])
+def test_a_login_with_a_line_break_is_an_error_that_does_not_show_it(name: str) -> None:
+    login = replace(LOGIN, **{name: "hid\nden"})
+    with pytest.raises(ValueError, match=f"{name} holds a line break") as raised:
+        observe(Target(("http://127.0.0.1:1",), login), QUERIES)
+    assert "hid" not in str(raised.value)
+
+
+def test_a_login_may_hold_any_letter() -> None:
+    with serve(lambda asked: rows({"a": 1})) as server:
+        ask(HttpClient(f"http://{server.address}"), Login("us\u00e9r", "p\u2603ss", "d\N{SNOWMAN}b"), "SELECT 1")
+    sent = [server.asked[0].headers[f"x-clickhouse-{name}"] for name in ("user", "key", "database")]
+    assert [value.encode("latin-1").decode() for value in sent] == ["us\u00e9r", "p\u2603ss", "d\N{SNOWMAN}b"]
+
+
+def test_an_address_that_cannot_be_used_is_an_error() -> None:
+    with pytest.raises(ValueError, match="is no URL"):
+        observe(Target(("clickhouse:8123",), LOGIN), QUERIES)

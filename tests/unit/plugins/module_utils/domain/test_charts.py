@@ -104,6 +104,22 @@ def test_the_fullest_bucket_is_the_highest() -> None:
     assert heights[2] > heights[0] > heights[1] == 0
 
 
+def test_a_mark_lies_within_the_bar_of_its_bucket() -> None:
+    histogram = drawn(HISTOGRAM)
+    third = rects(histogram, "count")[2]
+    mark = next(line for line in histogram.iter(f"{SVG}line") if line.get("class") == "mark")
+    middle = float(third.get("x", 0)) + float(third.get("width", 0)) / 2
+    assert float(mark.get("x1", 0)) == pytest.approx(middle, abs=1)
+    assert "p95 3 s" in texts(histogram)
+
+
+def test_a_mark_beyond_the_last_bucket_is_drawn_behind_it() -> None:
+    histogram = drawn({**HISTOGRAM, "marks": [{"label": "threshold", "at": 60}]})
+    last = rects(histogram, "count")[-1]
+    mark = next(line for line in histogram.iter(f"{SVG}line") if line.get("class") == "mark")
+    assert float(mark.get("x1", 0)) > float(last.get("x", 0)) + float(last.get("width", 0))
+
+
 def test_a_span_begins_where_the_former_ends() -> None:
     first, second = (rects(drawn(TIMELINE), status)[0] for status in ("pass", "fail"))
     end = float(first.get("x", 0)) + float(first.get("width", 0))
@@ -145,7 +161,15 @@ def test_what_is_no_chart_is_told_with_its_number(document: Any, said: str) -> N
 
 @pytest.mark.parametrize(
     ("value", "shown"),
-    [(0, "0"), (0.0001, "1.0e-04"), (0.05, "0.05"), (1.5, "1.5"), (12.34, "12.3"), (1234.5, "1,234"), (7000, "7,000")],
+    [
+        (0, "0"),
+        (0.0001, "1.0e-04"),
+        (0.0142, "0.014"),
+        (1.5, "1.5"),
+        (12.34, "12.3"),
+        (1234.5, "1,234"),
+        (7000, "7,000"),
+    ],
 )
 def test_figures_have_three_digits(value: float, shown: str) -> None:
     assert figure(value) == shown

@@ -1,0 +1,226 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From the load that LangSmith has to bear to the ClickHouse that bears it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse import instances
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse import volume as ebs
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.facts import Environment, Load
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.thresholds import (
+    CHART_TTL_DAYS,
+    CPU,
+    DISK_WARN,
+    GIB_PER_TRACE_S_DAY,
+    IOPS,
+    MEMORY,
+    REPLICAS,
+    REPLICAS_MAX,
+    THROUGHPUT,
+)
+
+LoadClass = Literal["low", "medium", "high", "above"]
+
+#: Up to how many users at a time, and traces a second, the classes of the documentation's scaling page reach.
+USERS: dict[LoadClass, int] = {"low": 5, "medium": 20, "high": 50}
+TRACES_PER_S: dict[LoadClass, int] = {"low": 10, "medium": 100, "high": 1000}
+
+
+@dataclass(frozen=True)
+class Size:
+    """Replicas, and what each of them requests."""
+
+    replicas: int
+    cpu: float
+    memory_gib: float
+
+
+#: The scaling page by (reads, writes). It has five of the nine; each other one takes the smallest row that covers both.
+_LOW, _HIGH_WRITES, _HIGH_READS = Size(1, 4, 16), Size(1, 10, 32), Size(3, 8, 16)
+_MEDIUM, _HIGH = Size(1, 16, 24), Size(3, 14, 24)
+_SIZES: dict[tuple[LoadClass, LoadClass], Size] = {
+    ("low", "low"): _LOW,
+    ("low", "medium"): _MEDIUM,
+    ("low", "high"): _HIGH_WRITES,
+    ("medium", "low"): _MEDIUM,
+    ("medium", "medium"): _MEDIUM,
+    ("medium", "high"): _HIGH,
+    ("high", "low"): _HIGH_READS,
+    ("high", "medium"): _HIGH,
+    ("high", "high"): _HIGH,
+}
+#: The reference architecture's next step after its baseline, taken above what the scaling page has figures for.
+_SCALED_UP = Size(3, 16, 64)
+#: Smallest volume that is recommended, and what sizes are rounded up to, in GiB.
+_SMALLEST, _STEP = 100, 50
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """What each of ``replicas`` should have: vCPU, GiB, IOPS and MiB/s; ``arithmetic`` says why, in sentences.
+
+    ``days_to_full`` is how long the volume lasts at this load while nothing is deleted. ``instance_type`` is None where
+    no type of the table is large enough.
+    """
+
+    replicas: int
+    cpu: float
+    memory_gib: float
+    volume_gib: int
+    iops: int
+    throughput_mib_s: int
+    instance_type: str | None
+    days_to_full: float
+    arithmetic: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """As modules and filters return it."""
+        return {**vars(self), "arithmetic": list(self.arithmetic)}
+
+
+def classes(load: Load) -> tuple[LoadClass, LoadClass]:
+    """The load's classes of reads and of writes. Users that are not told count as few."""
+    return _class_of(load.users or 0, USERS), _class_of(load.traces_per_s, TRACES_PER_S)
+
+
+def _class_of(value: float, limits: dict[LoadClass, int]) -> LoadClass:
+    return next((name for name, limit in limits.items() if value <= limit), "above")
+
+
+def documented(load: Load) -> Size:
+    """What LangChain's own sources say for a load, without the production baseline."""
+    reads, writes = classes(load)
+    if "above" not in (reads, writes):
+        return _SIZES[reads, writes]
+    # Every replica takes every write, so that only reads are helped by more replicas.
+    return Size(REPLICAS_MAX, _SCALED_UP.cpu, _SCALED_UP.memory_gib) if reads == "above" else _SCALED_UP
+
+
+def needed(load: Load | None, environment: Environment) -> Size:
+    """The larger, figure by figure, of the reference architecture's baseline and what the load asks for."""
+    base = Size(int(REPLICAS.production), CPU.production, MEMORY.production)
+    if environment == "dev":
+        base = Size(int(REPLICAS.dev), CPU.dev, 16)
+    size = base if load is None else documented(load)
+    return Size(max(base.replicas, size.replicas), max(base.cpu, size.cpu), max(base.memory_gib, size.memory_gib))
+
+
+def disk_gib(load: Load, days: float) -> float:
+    """GiB that the traces of so many days take on each replica, since each holds all of them."""
+    return GIB_PER_TRACE_S_DAY * load.traces_per_s * days
+
+
+def load_from(given: Mapping[str, Any]) -> Load:
+    """A load out of an inventory. Raises ValueError for what is no load."""
+    names = ("traces_per_s", "users", "retention_days")
+    if not isinstance(given, Mapping) or "traces_per_s" not in given or set(given) - set(names):
+        raise ValueError(
+            f"the load has to be a dictionary of {', '.join(names)}, traces_per_s at least; it is {given!r}"
+        )
+    try:
+        figures = {name: None if given.get(name) is None else float(given[name]) for name in names}
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"a figure of the load is no number: {error}") from error
+    users = figures["users"]
+    if users is not None and not users.is_integer():
+        raise ValueError(f"load.users is {users:g}; give a whole number")
+    return Load(figures["traces_per_s"] or 0.0, None if users is None else int(users), figures["retention_days"])
+
+
+def recommend(load: Load, environment: Environment = "production") -> Recommendation:
+    """The ClickHouse for a load. Raises ValueError for a load that is none or that no volume can hold."""
+    days = _checked(load)
+    size = needed(load, environment)
+    volume = _volume(load, days)
+    iops, speed = (int(IOPS.production), int(THROUGHPUT.production))
+    if environment == "dev":
+        iops, speed = ebs.GP3_IOPS, ebs.GP3_THROUGHPUT
+    types = instances.suitable(size.cpu, size.memory_gib, speed, iops)
+    per_day = disk_gib(load, 1)
+    return Recommendation(
+        size.replicas,
+        size.cpu,
+        size.memory_gib,
+        volume,
+        iops,
+        speed,
+        types[0].name if types else None,
+        round(volume / per_day, 1),
+        (
+            *_size_sentences(load, size, environment),
+            f"{GIB_PER_TRACE_S_DAY:g} GiB for each trace a second and day x {load.traces_per_s:g} traces/s x {days:g} "
+            f"days = {disk_gib(load, days):g} GiB on each replica",
+            f"{disk_gib(load, days):g} GiB at {DISK_WARN:.0%} of the volume, at least {_SMALLEST} GiB and rounded up "
+            f"to {_STEP}: {volume} GiB, full after {volume / per_day:.1f} days if nothing were deleted",
+            f"{iops} IOPS and {speed} MiB/s for each volume, " + _io_reason(environment),
+            _instance_sentence(size, speed, iops, types),
+        ),
+    )
+
+
+def _checked(load: Load) -> float:
+    """The days that traces are kept."""
+    days = CHART_TTL_DAYS if load.retention_days is None else load.retention_days
+    for name, value in (("traces_per_s", load.traces_per_s), ("retention_days", days)):
+        if not (math.isfinite(value) and value > 0):
+            raise ValueError(f"load.{name} is {value:g}; give a number above 0")
+    if load.users is not None and load.users < 0:
+        raise ValueError(f"load.users is {load.users}; give 0 or more")
+    return days
+
+
+def _volume(load: Load, days: float) -> int:
+    wanted = max(_SMALLEST, disk_gib(load, days) / DISK_WARN)
+    if wanted > ebs.LARGEST_GP3_GIB:
+        raise ValueError(
+            f"{load.traces_per_s:g} traces/s kept for {days:g} days need {wanted:.5g} GiB on each replica and a gp3 "
+            f"volume ends at {ebs.LARGEST_GP3_GIB}; shorten load.retention_days"
+        )
+    return min(math.ceil(wanted / _STEP) * _STEP, ebs.LARGEST_GP3_GIB)
+
+
+def _size_sentences(load: Load, size: Size, environment: Environment) -> tuple[str, ...]:
+    reads, writes = classes(load)
+    own = documented(load)
+    base = needed(None, environment)
+    told = f"{load.users} users ({reads} reads)" if load.users is not None else "users not given (taken as low reads)"
+    start = f"{told} and {load.traces_per_s:g} traces/s ({writes} writes): "
+    if "above" in (reads, writes):
+        start += (
+            f"above the {USERS['high']} users and {TRACES_PER_S['high']} traces/s that LangChain has figures for; the "
+            f"reference architecture's next size is {own.replicas} x {own.cpu:g} vCPU / {own.memory_gib:g} GiB, and "
+            "only a load test tells whether it suffices"
+        )
+    else:
+        start += f"LangChain's scaling page has {own.replicas} x {own.cpu:g} vCPU / {own.memory_gib:g} GiB"
+    return (
+        start,
+        f"the reference architecture has at least {base.replicas} x {base.cpu:g} vCPU / {base.memory_gib:g} GiB for "
+        f"{environment}; the larger of each is {size.replicas} x {size.cpu:g} vCPU / {size.memory_gib:g} GiB",
+    )
+
+
+def _io_reason(environment: Environment) -> str:
+    if environment == "dev":
+        return "what gp3 has at no extra price, since nothing more is asked of a dev installation"
+    return "by the reference architecture"
+
+
+def _instance_sentence(size: Size, speed: float, iops: float, types: list[instances.InstanceType]) -> str:
+    wanted = (
+        f"room for {size.cpu:g} vCPU / {size.memory_gib:g} GiB besides DaemonSets, {speed:g} MiB/s and {iops:g} IOPS"
+    )
+    if not types:
+        return f"no type up to 8xlarge has {wanted}"
+    kind = types[0]
+    others = ", ".join(other.name for other in types[1:4])
+    return (
+        f"{kind.name} leaves pods {kind.allocatable_cpu:.2f} vCPU and {kind.allocatable_memory_gib:.1f} GiB and "
+        f"sustains {kind.throughput:.0f} MiB/s and {kind.iops:.0f} IOPS: the smallest with {wanted}"
+        + (f"; also {others}" if others else "")
+    )

@@ -1,0 +1,91 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether the user sees anything."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.facts import (
+    ACCESS_DENIED,
+    SIGHT,
+    Answers,
+    Context,
+    Query,
+    Refused,
+    Replica,
+)
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.rules import access
+
+CONTEXT = Context("production", "reader")
+QUERIES = {
+    "parts": Query("SELECT 1", table="system.parts", filtered=True),
+    "metrics": Query("SELECT 1", table="system.metrics"),
+    "runs": Query("SELECT 1", table="runs"),
+}
+
+
+def replica(**answers: object) -> Replica:
+    return Replica("chi-0:8123", answers)  # type: ignore[arg-type]
+
+
+OLD = Refused(62, "Syntax error")
+
+SEEN = [
+    ({"sight": [{"result": 1}]}, True, "pass"),
+    ({"sight": [{"result": 0}], "user_tables": [{"tables": 7}]}, False, "unknown"),
+    ({"sight": OLD, "user_tables": [{"tables": 7}]}, True, "pass"),
+    ({"sight": OLD, "user_tables": [{"tables": 0}]}, None, "unknown"),
+    ({"sight": OLD, "user_tables": Refused(497, "no")}, None, "unknown"),
+    ({}, None, "unknown"),
+]
+
+
+@pytest.mark.parametrize(("answers", "seen", "status"), SEEN)
+def test_a_user_who_may_not_be_able_to_see_is_never_well(answers: Answers, seen: bool | None, status: str) -> None:
+    assert access.sees_tables(replica(**answers)) is seen
+    (found,) = access.rights(replica(**answers), CONTEXT)
+    assert (found.id, found.status) == ("clickhouse.grants", status)
+
+
+def test_all_missing_rights_come_as_statements_at_once() -> None:
+    answers = {"metrics": Refused(497, "no"), "runs": Refused(497, "no"), "parts": Refused(60, "no such table")}
+    known = access.veiled(replica(sight=[{"result": 0}], **answers), QUERIES, "default")
+    (found,) = access.rights(known, CONTEXT)
+    assert found.observed == f"user reader lacks SELECT ON default.runs, SELECT ON system.metrics, {SIGHT}"
+    assert found.remedy == (
+        "run as an administrator: GRANT SELECT ON default.runs TO `reader`; GRANT SELECT ON system.metrics TO "
+        f"`reader`; GRANT {SIGHT} TO `reader`"
+    )
+
+
+def test_an_empty_table_of_one_who_sees_nothing_is_a_refusal() -> None:
+    seen = access.veiled(replica(sight=[{"result": 0}], parts=[], metrics=[], other=[]), QUERIES, "default")
+    assert seen.answers["parts"] == Refused(ACCESS_DENIED, "rows are left out", SIGHT)
+    assert (seen.answers["metrics"], seen.answers["other"]) == ([], [])
+
+
+def test_the_second_sample_is_veiled_too() -> None:
+    twice = Replica("chi-0:8123", {"sight": [{"result": 0}]}, {"parts": [], "metrics": []}, 3)
+    seen = access.veiled(twice, QUERIES, "default")
+    assert (seen.rows("parts"), seen.rows("metrics"), seen.seconds) == (None, [], 3)
+
+
+def test_one_who_sees_keeps_every_answer() -> None:
+    whole = replica(sight=[{"result": 1}], parts=[{"a": 1}])
+    assert access.veiled(whole, QUERIES, "default") == whole
+
+
+def test_a_refusal_about_a_table_of_langsmiths_names_its_database() -> None:
+    seen = access.veiled(replica(runs=Refused(497, "no"), parts=Refused(497, "no")), QUERIES, "lang-smith")
+    assert seen.answers["runs"] == Refused(497, "no", "SELECT ON `lang-smith`.runs")
+    assert seen.answers["parts"] == Refused(497, "no", "SELECT ON system.parts")
+
+
+def test_the_grants_are_those_of_the_queries_and_the_right_to_see() -> None:
+    assert access.grants("reader", QUERIES) == [
+        "GRANT SELECT ON default.runs TO `reader`",
+        "GRANT SELECT ON system.clusters TO `reader`",
+        "GRANT SELECT ON system.metrics TO `reader`",
+        "GRANT SELECT ON system.parts TO `reader`",
+        f"GRANT {SIGHT} TO `reader`",
+    ]
