@@ -18,6 +18,9 @@ PROGRAMS: dict[str, list[str]] = {
     # What Kubernetes' own tests use as a web server.
     "agnhost": ["-m", "sandbox.pods.agnhost"],
     "clickhouse-server": ["-m", "sandbox.stores.clickhouse", "pod"],
+    "clickhouse-keeper": ["-m", "sandbox.stores.keeper"],
+    # Its commands begin with the name of the interpreter, for which ours steps in.
+    "python": ["-c", "import os, sys; os.execv(sys.executable, [sys.executable, *sys.argv[2:]])"],
 }
 
 

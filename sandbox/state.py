@@ -28,6 +28,8 @@ PORTS = range(12000, 20000)
 DEFAULTS: dict[str, Any] = {
     # Seconds that AWS takes for a change, by "service::kind"; the AWS part knows the kinds.
     "delays": {},
+    # The ClickHouse that LangChain runs: service_name, private_dns_name, address, accept; see sandbox/README.md.
+    "managed_clickhouse": {},
     # Image repository basename -> argv, added to sandbox/images.py.
     "images": {},
     # First and longest pause in seconds before a container that ended is started again; the kubelet's are 10 and 300.

@@ -18,6 +18,7 @@ from moto.ec2.responses import EC2Response
 from moto.eks.models import eks_backends
 from moto.elbv2.models import elbv2_backends
 
+from sandbox.aws import ebs, endpoints
 from sandbox.aws.states import Lifecycle
 
 GONE = ("deleted", "terminated", "shutting-down")
@@ -33,7 +34,7 @@ def _subnet_users(self: EC2Backend, subnet_id: str) -> list[str]:
     users += [lb.name for lb in balancers if subnet_id in [subnet.id for subnet in lb.subnets]]
     clusters = eks_backends[self.account_id][self.region_name].clusters.values()
     users += [c.name for c in clusters if subnet_id in c.resources_vpc_config["subnetIds"] and c.status != "GONE"]
-    return users
+    return users + endpoints.users_of_subnet(self, subnet_id)
 
 
 _delete_subnet = EC2Backend.delete_subnet
@@ -65,7 +66,9 @@ _delete_security_group = EC2Backend._delete_security_group
 
 
 def delete_security_group(self: EC2Backend, vpc_id: str | None, group_id: str) -> Any:
-    """DeleteSecurityGroup: refused while another group's rule names it."""
+    """DeleteSecurityGroup: refused while another group's rule names it, or an endpoint has it."""
+    if endpoints.users_of_group(self, group_id):
+        raise DependencyViolationError(f"resource {group_id} has a dependent object")
     for group in [g for groups in self.groups.values() for g in groups.values() if g.id != group_id]:
         for rule in [*group.ingress_rules, *group.egress_rules]:
             if rule.source_group.get("GroupId") == group_id:
@@ -148,6 +151,8 @@ def install() -> None:
     """Put all of this into moto."""
     steps = {"pending": "available", "deleting": "deleted"}
     NatGateway.state = Lifecycle("ec2::natgateway", "pending", steps, "failed", lambda gateway: gateway.id)
+    ebs.install()
+    endpoints.install()
     for function in (delete_subnet, detach_internet_gateway, delete_nat_gateway, iter_tagged_resources):
         setattr(EC2Backend, function.__name__, function)
     EC2Backend._delete_security_group = delete_security_group

@@ -28,7 +28,7 @@ from sandbox.aws import access
 
 FILE = "aws/snapshot.pickle"
 # One more when classes or attributes of this package change in a way that old snapshots do not have.
-FORMAT = 3
+FORMAT = 4
 # Seconds of quiet after a change before it is written, and the longest that a change stays unwritten.
 QUIET_SECONDS = 1.0
 LONGEST_SECONDS = 10.0

@@ -20,6 +20,8 @@ KINDS = (
     "rds::dbinstance",
     "elasticache::replicationgroup",
     "ec2::natgateway",
+    "ec2::volumemodification",
+    "ec2::vpcendpoint",
     "acm::certificate",
 )
 _changed: dict[str, float] = {}

@@ -14,6 +14,7 @@ from typing import Any
 
 from sandbox import state
 from sandbox.controllers.aws import Account
+from sandbox.controllers.clickhouse_operator import ClickHouseOperator
 from sandbox.controllers.ebs_csi import EbsCsi
 from sandbox.controllers.external_secrets import ExternalSecrets
 from sandbox.controllers.kubernetes import Cluster
@@ -50,6 +51,7 @@ def main() -> None:
         ExternalSecrets(cluster, account),
         LoadBalancerController(cluster, account, mirror.wake),
         EbsCsi(cluster, account),
+        ClickHouseOperator(cluster, account),
         Metrics(cluster, account),
     ]
     threading.Thread(target=mirror.run, name="load-balancer-mirror", daemon=True).start()

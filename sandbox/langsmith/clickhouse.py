@@ -9,10 +9,12 @@ import json
 import os
 import ssl
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+from sandbox.langsmith import log
 from sandbox.langsmith.environment import flag, required
 
 TIMEOUT_SECONDS = 30.0
@@ -32,6 +34,8 @@ class Credentials:
     password: str
     database: str
     tls: bool
+    # The cluster whose servers all hold the same rows; empty where there is one server.
+    cluster: str = ""
 
 
 class ClickHouse:
@@ -52,6 +56,7 @@ class ClickHouse:
                 os.environ.get("CLICKHOUSE_PASSWORD", ""),
                 required("CLICKHOUSE_DB"),
                 flag("CLICKHOUSE_TLS"),
+                os.environ.get("CLICKHOUSE_CLUSTER", ""),
             )
         )
 
@@ -64,7 +69,7 @@ class ClickHouse:
             known = self.credentials
             if known.tls:
                 found = http.client.HTTPSConnection(
-                    known.host, known.port, timeout=TIMEOUT_SECONDS, context=ssl.create_default_context()
+                    known.host, known.port, timeout=TIMEOUT_SECONDS, context=_tls_context()
                 )
             else:
                 found = http.client.HTTPConnection(known.host, known.port, timeout=TIMEOUT_SECONDS)
@@ -105,12 +110,51 @@ class ClickHouse:
         data = self.command(statement + " FORMAT JSONEachRow", parameters)
         return [json.loads(line) for line in data.splitlines() if line]
 
+    def replicas(self) -> list[ClickHouse]:
+        """Each server of the cluster on its own, or this one where there is none; ClickHouseError for a wrong name.
+
+        Stands for ON CLUSTER, which needs Keeper.
+        """
+        known = self.credentials
+        if not known.cluster:
+            return [self]
+        found = self.rows(
+            "SELECT DISTINCT host_name AS host FROM system.clusters WHERE cluster = {cluster:String} ORDER BY host",
+            {"cluster": known.cluster},
+        )
+        if not found:
+            raise ClickHouseError(f"Requested cluster '{known.cluster}' not found")
+        return [ClickHouse(replace(known, host=row["host"])) for row in found]
+
+    def everywhere(self, statement: str, parameters: dict[str, object] | None = None) -> None:
+        """Run a statement on each server; one that is away does not hear of it, which is logged."""
+        failures = []
+        replicas = self.replicas()
+        for replica in replicas:
+            try:
+                replica.command(statement, parameters)
+            except ClickHouseError as exc:
+                failures.append(exc)
+        if len(failures) == len(replicas):
+            raise failures[0]
+        for failure in failures:
+            log.warning("a replica missed a statement", error=str(failure))
+
     def insert(self, table: str, rows: list[dict[str, Any]]) -> None:
         """Insert rows; returns when ClickHouse has them."""
         body = "\n".join([f"INSERT INTO {table} FORMAT JSONEachRow", *(json.dumps(row, default=str) for row in rows)])
         # A worker that must not wait is asked for by CLICKHOUSE_ASYNC_INSERT_WAIT_PCT_FLOAT=0.
         wait = "0" if os.environ.get("CLICKHOUSE_ASYNC_INSERT_WAIT_PCT_FLOAT", "1") in {"0", "0.0"} else "1"
         self._post(body.encode(), {"date_time_input_format": "best_effort", "wait_for_async_insert": wait})
+
+
+def _tls_context() -> ssl.SSLContext:
+    """What a client trusts: the image's public authorities, among which the sandbox's stands for the public ones."""
+    context = ssl.create_default_context()
+    ours = Path(os.environ.get("LANGSMITH_SANDBOX_STATE") or "/none") / "ca" / "ca.crt"
+    if ours.exists() and not os.environ.get("SSL_CERT_FILE"):
+        context.load_verify_locations(ours)
+    return context
 
 
 def _parameter(value: object) -> str:

@@ -1,6 +1,6 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Stand-in for LangSmith's filter language: and/or/not, comparisons and has(tags, ..) over a run's columns."""
+"""Stand-in for LangSmith's filter language: and/or/not, comparisons, has(tags, ..) and search over a run's columns."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import json
 import re
 from typing import Any
 
+from sandbox.langsmith.environment import flag
 from sandbox.langsmith.web import HttpError
 
 TOKEN = re.compile(r'\s*("(?:[^"\\]|\\.)*"|[A-Za-z_][\w.]*|-?\d+(?:\.\d+)?|[(),])')
@@ -56,6 +57,8 @@ class _Parser:
                 inner.append(self.expression())
             self.take(")")
             return f"NOT ({inner[0]})" if name == "not" else "(" + f" {name.upper()} ".join(inner) + ")"
+        if name == "search":
+            return self.search()
         column = self.take()
         self.take(",")
         value = self.value()
@@ -65,6 +68,14 @@ class _Parser:
         if name in COMPARISONS and column in COLUMNS:
             return f"{COLUMNS[column]} {COMPARISONS[name]} {value}"
         raise _refused(f"{name}({column}, ..)")
+
+    def search(self) -> str:
+        # clickhouse.external.hybrid turns it off, as payloads are not in ClickHouse then.
+        if not flag("FF_CH_SEARCH_ENABLED", default=True):
+            raise HttpError(400, {"detail": "Full-text search is not enabled"})
+        value = self.value()
+        self.take(")")
+        return f"(positionCaseInsensitive(inputs, {value}) > 0 OR positionCaseInsensitive(outputs, {value}) > 0)"
 
     def value(self) -> str:
         word = self.take()

@@ -195,6 +195,7 @@ def main() -> int:
             port = int(listen[0].rpartition(":")[2])
             tls = _tls(block) if "ssl" in listen else None
             too_large = page(413, "Request Entity Too Large")
+            too_large.headers = [("Server", "nginx")]
             host = environment.address()[0]
             servers.append(web.Server((host, port), frontend, tls, frontend.body_limit, too_large))
     if not servers:

@@ -31,8 +31,7 @@ def migrate_postgres() -> int:
 def migrate_clickhouse() -> int:
     """The Job backend-ch-migrations."""
     clickhouse = startup.clickhouse()
-    cluster = os.environ.get("CLICKHOUSE_CLUSTER", "")
-    log.info("clickhouse is migrated", version=schema.migrate_clickhouse(clickhouse, cluster))
+    log.info("clickhouse is migrated", version=schema.migrate_clickhouse(clickhouse))
     return 0
 
 

@@ -79,7 +79,7 @@ class Reads:
 
     def delete(self, tenant: str, column: str, values: list[str]) -> None:
         """Drop the rows of traces or projects; ClickHouse does it in its own time."""
-        self.clickhouse.command(
+        self.clickhouse.everywhere(
             f"DELETE FROM runs WHERE tenant_id = {{tenant:UUID}} AND {column} IN {{values:Array(UUID)}}",  # noqa: S608  (column names of ours and placeholders)
             {"tenant": tenant, "values": [_uuid(value) for value in values]},
         )

@@ -54,7 +54,7 @@ POSTGRES: list[tuple[int, list[str]]] = [
     ),
 ]
 
-_RUNS = """CREATE TABLE IF NOT EXISTS runs{cluster} (
+_RUNS = """CREATE TABLE IF NOT EXISTS runs (
   tenant_id UUID, session_id UUID, id UUID, trace_id UUID, parent_run_id Nullable(UUID), is_root Bool,
   dotted_order String, name String, run_type LowCardinality(String), status LowCardinality(String),
   start_time DateTime64(6, 'UTC'), end_time Nullable(DateTime64(6, 'UTC')), error Nullable(String),
@@ -64,17 +64,31 @@ _RUNS = """CREATE TABLE IF NOT EXISTS runs{cluster} (
   trace_tier LowCardinality(String), ttl_seconds UInt32, trace_first_received_at DateTime64(6, 'UTC'),
   inserted_at DateTime64(6, 'UTC') DEFAULT now64(6, 'UTC'), modified_at UInt64, is_deleted UInt8 DEFAULT 0,
   INDEX by_trace trace_id TYPE bloom_filter GRANULARITY 1, INDEX by_session session_id TYPE bloom_filter GRANULARITY 1
-) ENGINE = {engine}(modified_at, is_deleted) ORDER BY (tenant_id, id)
+) ENGINE = ReplacingMergeTree(modified_at, is_deleted) ORDER BY (tenant_id, id)
 TTL toDateTime(trace_first_received_at) + toIntervalSecond(ttl_seconds) DELETE WHERE ttl_seconds > 0"""
 
-_FEEDBACKS = """CREATE TABLE IF NOT EXISTS feedbacks{cluster} (
+_FEEDBACKS = """CREATE TABLE IF NOT EXISTS feedbacks (
   tenant_id UUID, id UUID, session_id Nullable(UUID), run_id Nullable(UUID), trace_id Nullable(UUID), key String,
   score Nullable(Float64), value String, comment String, correction String, feedback_source String,
   created_at DateTime64(6, 'UTC'), modified_at DateTime64(6, 'UTC'),
   inserted_at DateTime64(6, 'UTC') DEFAULT now64(6, 'UTC'), is_deleted UInt8 DEFAULT 0
-) ENGINE = {engine}(modified_at, is_deleted) ORDER BY (tenant_id, id)"""
+) ENGINE = ReplacingMergeTree(modified_at, is_deleted) ORDER BY (tenant_id, id)"""
 
-CLICKHOUSE: list[tuple[int, list[str]]] = [(1, [_RUNS]), (2, [_FEEDBACKS])]
+CLICKHOUSE: list[tuple[int, str, str]] = [(1, "runs", _RUNS), (2, "feedbacks", _FEEDBACKS)]
+_VERSIONS = """CREATE TABLE IF NOT EXISTS schema_migrations (version Int64, dirty UInt8, sequence UInt64)
+ENGINE = MergeTree ORDER BY sequence"""
+
+# Stands for replication by Keeper: what is inserted on one server goes on to the others, from its disk and again and
+# again until they have it. What came so has another query id than the one that the client began with.
+COPIES = "sandbox_copies"
+_COPYING = (
+    f"CREATE DATABASE IF NOT EXISTS {COPIES}",
+    f"CREATE TABLE IF NOT EXISTS {COPIES}.{{table}} AS {{table}}"
+    f" ENGINE = Distributed('sandbox_others', currentDatabase(), '{{table}}')"
+    " SETTINGS flush_on_detach = 0, background_insert_max_sleep_time_ms = 2000",
+    f"CREATE MATERIALIZED VIEW IF NOT EXISTS {COPIES}.{{table}}_sender TO {COPIES}.{{table}}"  # noqa: S608
+    " AS SELECT * FROM {table} WHERE queryID() = initialQueryID()",
+)
 
 
 def migrate_postgres(database: Database) -> int:
@@ -100,27 +114,31 @@ def migrate_postgres(database: Database) -> int:
     return version
 
 
-def migrate_clickhouse(clickhouse: ClickHouse, cluster: str) -> int:
-    """Bring ClickHouse to the newest version; `cluster` decides for replicated engines before the first migration."""
-    replicated = "Replicated" if cluster else ""
-    on_cluster = f" ON CLUSTER '{cluster}'" if cluster else ""
-    clickhouse.command(
-        f"CREATE TABLE IF NOT EXISTS schema_migrations{on_cluster} (version Int64, dirty UInt8, sequence UInt64) "
-        f"ENGINE = {replicated}MergeTree ORDER BY sequence"
-    )
+def migrate_clickhouse(clickhouse: ClickHouse) -> int:
+    """Bring every server of the cluster to the newest version; returns it."""
+    replicas = clickhouse.replicas()
+    _make(replicas, "schema_migrations", _VERSIONS)
     version = _recorded(
         clickhouse.rows("SELECT version, dirty FROM schema_migrations ORDER BY sequence DESC LIMIT 1"),
     )
-    for number, statements in CLICKHOUSE:
+    for number, table, statement in CLICKHOUSE:
         if number <= version:
             continue
         _record(clickhouse, number, dirty=1)
-        for statement in statements:
-            clickhouse.command(statement.format(cluster=on_cluster, engine=f"{replicated}ReplacingMergeTree"))
+        _make(replicas, table, statement)
         _record(clickhouse, number, dirty=0)
         log.info("migrated", store="clickhouse", version=number)
         version = number
     return version
+
+
+def _make(replicas: list[ClickHouse], table: str, statement: str) -> None:
+    """Make a table on each server, and what hands on its rows where there are several."""
+    for replica in replicas:
+        replica.command(statement)
+    for replica in replicas if len(replicas) > 1 else []:
+        for copying in _COPYING:
+            replica.command(copying.format(table=table))
 
 
 def _recorded(rows: list[dict[str, object]]) -> int:

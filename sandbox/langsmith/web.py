@@ -22,6 +22,7 @@ from sandbox.langsmith import log
 
 NO_BODY = {204, 304}
 IDLE_SECONDS = 75
+LINGER_SECONDS = 5
 
 
 class HttpError(Exception):
@@ -149,11 +150,20 @@ class _Connection(BaseHTTPRequestHandler):
             pass
         return b"".join(parts)
 
+    def _linger(self) -> None:
+        """Take what the client still sends, as nginx's lingering_close does: a reset would take the answer from it."""
+        self.connection.settimeout(LINGER_SECONDS)
+        left = int(self.headers.get("Content-Length") or 0)
+        with contextlib.suppress(OSError):
+            while left > 0 and (data := self.rfile.read1(min(left, 65536))):
+                left -= len(data)
+
     def _serve(self) -> None:
-        # nginx refuses by the announced length and closes, without reading the body.
+        # nginx refuses by the announced length and closes, without waiting for the body.
         if self._too_large() and self.server.refusal is not None:
             self.close_connection = True
             self._send(self.server.refusal)
+            self._linger()
             return
         parts = urlsplit(self.path)
         request = Request(

@@ -20,7 +20,7 @@ from sandbox.pods.mirror import UNREACHABLE
 from sandbox.pods.volumes import Volumes
 
 STEP_SECONDS = 0.1
-REFRESH_SECONDS = 60
+REFRESH_SECONDS = 15
 REPOSITORY = state.REPOSITORY
 PASSED_ON = ("PATH", "HOME", "LANG", "XDG_CACHE_HOME", "TMPDIR")
 

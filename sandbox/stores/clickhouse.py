@@ -9,6 +9,7 @@ native listeners. `fetch` gets it once, `pod` is what the pod's container runs.
 from __future__ import annotations
 
 import base64
+import contextlib
 import ctypes
 import hashlib
 import http.server
@@ -17,20 +18,23 @@ import json
 import os
 import platform
 import re
+import secrets
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tarfile
 import tempfile
 import threading
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from xml.sax.saxutils import escape
 
 from sandbox import state
-from sandbox.stores import process
+from sandbox.stores import clickhouse_config, clickhouse_replicas, process, resolver
+from sandbox.stores.clickhouse_config import DATA_PATH, HTTP_PORT, TCP_PORT
 
 VERSION = "26.7.3-stable.1"
 # The engine inside, as `SELECT version()` gives it.
@@ -42,10 +46,11 @@ PACKAGES = {
     ),
 }
 LIBRARY = "libchdb.so"
-HTTP_PORT, TCP_PORT = 8123, 9000
-DATA_PATH = "/var/lib/clickhouse"
 FETCH_SECONDS = 600
-LOG_TTL_DAYS = 7
+START_SECONDS = 30
+LOOK_SECONDS = 1.0
+# As shutdown_wait_unfinished of the real server.
+END_SECONDS = 5.0
 # JSON: more users by name, each with its password and a list of GRANT statements.
 USERS_VARIABLE = "SANDBOX_CLICKHOUSE_USERS"
 
@@ -123,49 +128,6 @@ def _check(archive: Path, integrity: str) -> None:
         raise FetchFailed(f"{archive.name} is not what is pinned: {algorithm}-{actual}; do not use it")
 
 
-def users_xml(user: str, password: str, others: Mapping[str, Any]) -> str:
-    """The users file: no user of it can log in without a password.
-
-    `others` are further users by name, each with password and grants: this engine has no storage that CREATE USER
-    could write to.
-
-    The engine's own session, which opens the listeners, is the user `default` with no password. That one passes the
-    gate, an authenticator of ours that says yes once.
-    """
-    gate = "<http_authentication><server>gate</server><scheme>basic</scheme></http_authentication>"
-    known = _password_xml(password)
-    rights = "<access_management>1</access_management><named_collection_control>1</named_collection_control>"
-    if user == "default":
-        users = _user_xml("default", f"<auth_methods><gate>{gate}</gate><own>{known}</own></auth_methods>", rights)
-    else:
-        users = _user_xml("default", gate, "") + _user_xml(user, known, rights)
-    for name, wanted in others.items():
-        grants = "".join(f"<query>{escape(grant)}</query>" for grant in wanted["grants"])
-        users += _user_xml(name, _password_xml(wanted["password"]), f"<grants>{grants}</grants>")
-    return f"""<clickhouse>
-  <profiles><default><max_memory_usage>4000000000</max_memory_usage></default></profiles>
-  <quotas><default/></quotas>
-  <users>{users}
-  </users>
-</clickhouse>
-"""
-
-
-def _password_xml(password: str) -> str:
-    return f"<password_sha256_hex>{hashlib.sha256(password.encode()).hexdigest()}</password_sha256_hex>"
-
-
-def _user_xml(name: str, authentication: str, more: str) -> str:
-    return f"""
-    <{name}>
-      {authentication}
-      <networks><ip>::/0</ip></networks>
-      <profile>default</profile>
-      <quota>default</quota>
-      {more}
-    </{name}>"""
-
-
 class _Gate(http.server.BaseHTTPRequestHandler):
     """Lets the first one in, who is the engine's own session, as nothing listens yet."""
 
@@ -189,87 +151,125 @@ def _gate() -> int:
     return server.server_port
 
 
-def config_xml(host: str, users: Path, data: Path, replica: str, gate_port: int) -> str:
-    """The server's configuration: listeners, macros, logs with a time to live, room for backups."""
-    logs = "".join(
-        f"<{name}><database>system</database><table>{name}</table><flush_interval_milliseconds>1000"
-        f"</flush_interval_milliseconds><ttl>event_date + INTERVAL {LOG_TTL_DAYS} DAY DELETE</ttl></{name}>"
-        for name in ("query_log", "part_log", "backup_log")
-    )
-    return f"""<clickhouse>
-  <listen_host>{host}</listen_host>
-  <http_port>{HTTP_PORT}</http_port>
-  <tcp_port>{TCP_PORT}</tcp_port>
-  <path>{escape(str(data))}/</path>
-  <users_config>{escape(str(users))}</users_config>
-  <http_authentication_servers><gate>
-    <uri>http://127.0.0.1:{gate_port}/</uri>
-    <connection_timeout_ms>2000</connection_timeout_ms>
-    <receive_timeout_ms>2000</receive_timeout_ms>
-    <send_timeout_ms>2000</send_timeout_ms>
-    <max_tries>1</max_tries>
-  </gate></http_authentication_servers>
-  <macros><cluster>default</cluster><shard>0</shard><replica>{escape(replica)}</replica></macros>
-  <max_concurrent_queries>1000</max_concurrent_queries>
-  <max_server_memory_usage>2000000000</max_server_memory_usage>
-  <background_pool_size>4</background_pool_size>
-  <logger><level>warning</level><console>1</console></logger>
-  <backups><allow_concurrent_backups>false</allow_concurrent_backups></backups>
-  <mark_cache_size>134217728</mark_cache_size>
-  {logs}
-</clickhouse>
-"""
-
-
 def pod(environment: Mapping[str, str]) -> int:
-    """Run the server of a pod until SIGTERM; what the container image's environment variables say is done."""
+    """Run the server of a pod until SIGTERM; what the container image's environment variables and files say is done."""
     user, password = environment.get("CLICKHOUSE_USER", "default"), environment.get("CLICKHOUSE_PASSWORD", "")
+    volumes = json.loads(environment.get("SANDBOX_VOLUMES", "{}"))
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", user):
         print(f"CLICKHOUSE_USER {user!r} is not a name of letters, digits and underscores", file=sys.stderr)
         return 1
-    if not password:
+    if not password and not clickhouse_config.mounted(volumes, "users.d"):
         # The image would take the default user away from the network then; nobody could connect.
         print("CLICKHOUSE_PASSWORD is not set: refusing to serve a user without a password", file=sys.stderr)
         return 1
-    volumes = json.loads(environment.get("SANDBOX_VOLUMES", "{}"))
     with process.socket_folder() as scratch:
         data = Path(volumes.get(DATA_PATH) or scratch / "data")
         data.mkdir(parents=True, exist_ok=True)
+        return Server(environment, volumes, scratch, data).run()
+
+
+class Server:
+    """The engine in a process of its own, started again when files change that a server would read again by itself."""
+
+    def __init__(self, environment: Mapping[str, str], volumes: Mapping[str, str], scratch: Path, data: Path) -> None:
+        self._environment, self._volumes, self._scratch, self._data = environment, volumes, scratch, data
+        self._host = environment.get("SANDBOX_POD_IP", "127.0.0.1")
+        self._database = environment.get("CLICKHOUSE_DB") or "default"
+        self._gate_port = _gate()
+        self._stopping = threading.Event()
+        self._child: subprocess.Popen[Any] | None = None
+
+    def run(self) -> int:
+        """Serve until SIGTERM; the exit code of the container."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: self._stopping.set())
+        # An empty working folder: the engine would read a config.xml of the current one.
+        (self._scratch / "empty").mkdir()
+        os.mkfifo(self._scratch / "hold")
+        read = self._start()
+        while not self._stopping.wait(LOOK_SECONDS):
+            assert self._child is not None  # noqa: S101 - started above
+            status = self._child.poll()
+            if status is not None:
+                return status or 1
+            if self._reloadable() != read:
+                # One server of a sandbox at a time: all of them see a change at about the same moment.
+                with state.lock(state.root() / "locks" / "clickhouse-reload"):
+                    self._end()
+                    read = self._start()
+                    self._await()
+        self._end()
+        return 0
+
+    def _reloadable(self) -> dict[str, str]:
+        """What a server reads again without a restart, and this engine does not."""
+        servers = clickhouse_config.mounted(self._volumes, "config.d")
+        mounted = clickhouse_config.mounted(self._volumes, "users.d")
+        return {**mounted, **{name: text for name, text in servers.items() if name.endswith("remote_servers.xml")}}
+
+    def _start(self) -> dict[str, str]:
+        read = self._reloadable()
         # This engine keeps the tables of `system` in memory, and stumbles over the files of a former run's logs.
-        shutil.rmtree(data / "data" / "system", ignore_errors=True)
-        database = environment.get("CLICKHOUSE_DB") or "default"
-        (scratch / "users.xml").touch(mode=0o600)
-        others = json.loads(environment.get(USERS_VARIABLE, "{}"))
-        (scratch / "users.xml").write_text(users_xml(user, password, others))
-        host = environment.get("SANDBOX_POD_IP", "127.0.0.1")
-        replica = environment.get("HOSTNAME", "clickhouse-0")
-        (scratch / "config.xml").write_text(config_xml(host, scratch / "users.xml", data, replica, _gate()))
-        return _run(scratch, host, data, database)
+        shutil.rmtree(self._data / "data" / "system", ignore_errors=True)
+        _Gate.opened.clear()
+        self._write()
+        argv = [sys.executable, "-m", "sandbox.stores.clickhouse", "engine", str(self._scratch), self._host]
+        # First, as what is there already may be relative to another working folder.
+        paths = [str(state.REPOSITORY), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in paths if path)}
+        self._child = process.spawn(
+            [*argv, str(self._data), self._database], cwd=self._scratch / "empty", env=environment
+        )
+        return read
 
+    def _write(self) -> None:
+        files = [clickhouse_config.mounted(self._volumes, folder) for folder in ("conf.d", "config.d")]
+        ordered = [found[name] for found in files for name in sorted(found)]
+        # Servers that know of each other are servers of one sandbox.
+        copier = secrets.token_urlsafe(24)
+        if ordered:
+            copier = str(state.once("clickhouse.json", "copier", copier))
+        users = self._scratch / "users.xml"
+        replica = self._environment.get("HOSTNAME", "clickhouse-0")
+        place = clickhouse_config.Place(self._host, self._data, users, replica, self._gate_port, copier)
+        users.touch(mode=0o600)
+        users.write_text(clickhouse_config.users(*self._users(), copier))
+        config, text = self._scratch / "config.xml", clickhouse_config.server(ordered, not ordered, place)
+        config.touch(mode=0o600)
+        config.write_text(text)
+        clustered = clickhouse_config.EVERYONE in text
+        start = clickhouse_replicas.statements(self._data, replica.removesuffix("-0")) if clustered else ""
+        (self._scratch / "start.sql").write_text(start)
 
-def _run(scratch: Path, host: str, data: Path, database: str) -> int:
-    hold = scratch / "hold"
-    os.mkfifo(hold)
-    argv = [sys.executable, "-m", "sandbox.stores.clickhouse", "engine", str(scratch), host, str(data), database]
-    # An empty working folder: the engine would read a config.xml of the current one.
-    (scratch / "empty").mkdir()
-    environment = {**os.environ, "PYTHONPATH": str(state.REPOSITORY)}
-    child = process.spawn(argv, cwd=scratch / "empty", env=environment)
-    stopping = threading.Event()
+    def _users(self) -> tuple[str, list[str]]:
+        password = self._environment.get("CLICKHOUSE_PASSWORD", "")
+        mounted = clickhouse_config.mounted(self._volumes, "users.d")
+        files = [mounted[name] for name in sorted(mounted)]
+        if not password:
+            return clickhouse_config.IMAGE_USERS, files
+        others = json.loads(self._environment.get(USERS_VARIABLE, "{}"))
+        user = self._environment.get("CLICKHOUSE_USER", "default")
+        return clickhouse_config.users_xml(user, password, others), files
 
-    def stop(*_: object) -> None:
-        stopping.set()
-        threading.Thread(target=_release, args=(hold,), daemon=True).start()
+    def _end(self) -> None:
+        """Let the query end that keeps the engine up."""
+        assert self._child is not None  # noqa: S101 - callers have started it
+        threading.Thread(target=(self._scratch / "hold").write_text, args=("stop\n",), daemon=True).start()
+        try:
+            self._child.wait(END_SECONDS)
+        except subprocess.TimeoutExpired:
+            # It waits for queries that wait for other servers; a real one gives up on them too.
+            print(f"the engine did not end within {END_SECONDS:g} s and is killed", file=sys.stderr, flush=True)
+            self._child.kill()
+            self._child.wait()
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stop)
-    status = child.wait()
-    return 0 if stopping.is_set() else status or 1
-
-
-def _release(hold: Path) -> None:
-    """Let the query end that keeps the server up."""
-    hold.write_text("stop\n")
+    def _await(self) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline and self._child is not None and self._child.poll() is None:
+            with contextlib.suppress(OSError):
+                socket.create_connection((self._host, HTTP_PORT), 1).close()
+                return
+            time.sleep(0.1)
 
 
 def _words(*words: str) -> tuple[int, ctypes.Array[ctypes.c_char_p]]:
@@ -282,6 +282,8 @@ def engine(folder: str, host: str, data: str, database: str) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
     library = ctypes.CDLL(str(library_path()))
+    if "SANDBOX_POD_NAMESPACE" in os.environ:
+        resolver.adopt(library_path())
     library.chdb_connect.restype = library.chdb_query_cmdline.restype = ctypes.c_void_p
     library.chdb_close_conn.argtypes = library.chdb_result_error.argtypes = [ctypes.c_void_p]
     library.chdb_result_error.restype = ctypes.c_char_p
@@ -289,8 +291,11 @@ def engine(folder: str, host: str, data: str, database: str) -> int:
     library.chdb_close_conn(library.chdb_connect(*_words("clickhouse")))
     create = f"CREATE DATABASE IF NOT EXISTS `{database}`;" if database != "default" else ""
     # The read ends when the launcher writes to the pipe; both names are the launcher's own.
-    hold = f"SELECT * FROM file('{folder}/hold', 'LineAsString') FORMAT Null"  # noqa: S608
-    query = f"{create} SYSTEM START LISTEN HTTP; SYSTEM START LISTEN TCP; {hold}"
+    limits = "max_execution_time = 0, max_rows_to_read = 0, max_memory_usage = 0"
+    hold = f"SELECT * FROM file('{folder}/hold', 'LineAsString') SETTINGS {limits} FORMAT Null"  # noqa: S608
+    first = Path(folder) / "start.sql"
+    first_statements = first.read_text() if first.exists() else ""
+    query = f"{create} {first_statements} SYSTEM START LISTEN HTTP; SYSTEM START LISTEN TCP; {hold}"
     options = [
         f"--config-file={folder}/config.xml",
         f"--path={data}",

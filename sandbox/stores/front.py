@@ -50,13 +50,14 @@ async def serve(socket: Path, port: int, tls: ssl.SSLContext | None, opening: Op
             if first is not None:
                 inner_reader, inner_writer = await asyncio.open_unix_connection(str(socket))
                 inner_writer.write(first)
-                await asyncio.gather(_pipe(reader, inner_writer), _pipe(inner_reader, writer))
+                await asyncio.gather(pipe(reader, inner_writer), pipe(inner_reader, writer))
         writer.close()
 
     return await asyncio.start_server(handle, "127.0.0.1", port, ssl=None if opening else tls, backlog=256)
 
 
-async def _pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Carry one direction of a connection until it ends."""
     with contextlib.suppress(OSError, ssl.SSLError):
         while data := await reader.read(CHUNK):
             writer.write(data)

@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from ansible_collections.langsmith.aws.plugins.module_utils.clients.http_client import HttpClient
+from ansible_collections.langsmith.aws.plugins.module_utils.clients.port_forward import PortForward
 
 from sandbox import cli, network, state, supervisor
 from sandbox.controlplane import build, launch
@@ -364,6 +366,31 @@ def test_processes_of_a_killed_pods_part_are_ended_and_started_again(client: Cli
     assert supervisor.start_ticks(before) is None
     assert status(client, "lasting")["podIP"] == address
     remove(client, "lasting")
+
+
+def test_ports_of_a_pod_are_forwarded_to_kubectl_and_by_the_websockets_of_programs(client: Client) -> None:
+    port = {"containerPort": 8080, "name": "http"}
+    probe = {"httpGet": {"path": "/healthz", "port": 8080}, "periodSeconds": 1}
+    create(client, "forwarded", "agnhost", "netexec", ports=[port], readinessProbe=probe)
+    spec = {"selector": {"app": "forwarded"}, "ports": [{"port": 80, "targetPort": "http"}]}
+    client.post(path(kind="services"), {"metadata": {"name": "forwarded"}, "spec": spec})
+    wait_for("the pod is not ready", lambda: is_ready(client, "forwarded"))
+    kubeconfig = launch.folder() / "admin.kubeconfig"
+    kubectl = [str(build.folder() / "kubectl"), "--kubeconfig", str(kubeconfig), "port-forward", "svc/forwarded", ":80"]
+    with subprocess.Popen(kubectl, stdout=subprocess.PIPE, text=True) as forwarding:
+        assert forwarding.stdout is not None
+        local = forwarding.stdout.readline().split()[2]
+        try:
+            assert urllib.request.urlopen(f"http://{local}/hostname", timeout=5).read() == b"forwarded"
+        finally:
+            forwarding.terminate()
+    forward = PortForward(str(kubeconfig), "default")
+    asking = HttpClient("http://forwarded.default.svc", dial=forward.dial)
+    answers = [asking.request("GET", "/hostname") for _time in range(3)]
+    assert {answer.body for answer in answers} == {b"forwarded"}
+    asking.close()
+    forward.close()
+    remove(client, "forwarded")
 
 
 def test_kubectl_and_helm_speak_to_the_cluster(client: Client) -> None:

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from sandbox.langsmith import __main__ as entry
-from sandbox.langsmith import blobs, environment, nginx, rows
+from sandbox.langsmith import blobs, environment, filters, nginx, rows
 from sandbox.langsmith.nginx import Outcome
+from sandbox.langsmith.web import HttpError
 
 CONFIGURATION = """
 map $http_upgrade $connection_upgrade { default upgrade; '' close; }
@@ -161,3 +162,18 @@ def test_the_bucket_is_reached_as_amazon_s_network_or_another_store(
     monkeypatch.setenv("S3_USE_PATH_STYLE", path_style)
     found = blobs.Bucket.from_environment()
     assert (found.endpoint.hostname, found.path_style, found.region) == expected
+
+
+def test_full_text_search_looks_into_payloads_and_can_be_turned_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    found, parameters = filters.condition('and(eq(status, "error"), search("needle"))')
+    assert list(parameters.values()) == ["error", "needle"]
+    assert "positionCaseInsensitive(inputs, {f1:String})" in found
+    # What the chart sets for clickhouse.external.hybrid.
+    monkeypatch.setenv("FF_CH_SEARCH_ENABLED", "false")
+    with pytest.raises(HttpError, match="400"):
+        filters.condition('search("needle")')
+
+
+def test_a_threshold_of_zero_sends_every_payload_to_the_bucket(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MIN_BLOB_STORAGE_SIZE_KB", "0")
+    assert blobs.threshold_bytes() == 0

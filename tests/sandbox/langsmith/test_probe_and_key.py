@@ -1,12 +1,12 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The collection's probe and key module against the running services: each part that is taken away is named."""
+"""The collection's key module and its probe with that key, against the running services."""
 
 from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import boto3
@@ -14,9 +14,7 @@ import pytest
 from ansible.module_utils.testing import patch_module_args
 from ansible_collections.langsmith.aws.plugins.modules import langsmith_api_key, langsmith_trace_probe
 
-from sandbox import supervisor
-from sandbox.stores import postgres, redis
-from tests.sandbox.langsmith.installation import ADMIN_EMAIL, ADMIN_PASSWORD, Installation, until
+from tests.sandbox.langsmith.installation import ADMIN_EMAIL, ADMIN_PASSWORD, Installation
 
 Run = Callable[..., dict[str, Any]]
 
@@ -77,28 +75,12 @@ def probe(
         options = {
             "endpoint": f"http://127.0.0.1:{langsmith.ports['frontend']}",
             "api_key_secret": {"name": KEY},
-            "queue_metrics_url": f"http://127.0.0.1:{langsmith.ports['platform-backend']}/metrics?format=json",
             "wait_timeout": 20,
             "timeout": 10,
         }
         return call(langsmith_trace_probe, {**connection, **options, **more}, capfd)
 
     return run
-
-
-def faults(result: dict[str, Any]) -> dict[str, str]:
-    return {entry["id"]: entry["component"] for entry in result["findings"] if entry["status"] == "fail"}
-
-
-@contextlib.contextmanager
-def without_store(name: str, start: Callable[[], object], probe: Run) -> Iterator[None]:
-    """The installation while a store is down; afterwards it is well again before the next test."""
-    supervisor.stop(name)
-    try:
-        yield
-    finally:
-        start()
-        until(lambda: probe()["healthy"], f"a healthy probe after {name} came back")
 
 
 def test_a_key_is_made_once(ensure_key: Run) -> None:
@@ -123,39 +105,3 @@ def test_a_trace_is_sent_read_back_compared_and_removed(probe: Run) -> None:
     assert {entry["status"] for entry in result["findings"]} == {"pass"}
     assert result["project"]["kept"] is False
     assert 0 <= result["timings"]["queue_delay"] < 60
-
-
-@pytest.mark.parametrize(
-    ("service", "expected"),
-    [
-        ("platform-backend", {"probe.info": "platform-backend"}),
-        ("backend", {"probe.backend": "backend"}),
-        ("ingest-queue", {"probe.visible": "ingest-queue", "probe.visible_large": "ingest-queue"}),
-    ],
-)
-def test_a_service_that_is_down_is_named(
-    probe: Run, langsmith: Installation, service: str, expected: dict[str, str]
-) -> None:
-    with langsmith.without(service):
-        assert faults(probe(wait_timeout=3)) == expected
-    assert probe()["healthy"]
-
-
-def test_postgres_that_is_down_is_named(probe: Run) -> None:
-    with without_store("postgres-tests", lambda: postgres.start("tests"), probe):
-        assert faults(probe()) == {"probe.auth": "postgres"}
-
-
-def test_redis_that_is_down_is_named(probe: Run) -> None:
-    with without_store("redis-tests", lambda: redis.start("tests"), probe):
-        assert faults(probe()) == {"probe.post_small": "redis"}
-
-
-def test_blob_storage_that_cannot_be_written_is_named(probe: Run, langsmith: Installation) -> None:
-    langsmith.stop("platform-backend")
-    langsmith.start("platform-backend", S3_API_URL="http://127.0.0.1:1")
-    try:
-        assert faults(probe()) == {"probe.post_large": "blob-storage"}
-    finally:
-        langsmith.stop("platform-backend")
-        langsmith.start("platform-backend")

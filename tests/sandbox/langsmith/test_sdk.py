@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import uuid
 from collections.abc import Iterator
@@ -11,6 +12,17 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from ansible_collections.langsmith.aws.plugins.module_utils.clients.langsmith import connect
+from ansible_collections.langsmith.aws.plugins.module_utils.clients.trace_probe import probe
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.langsmith import (
+    Endpoint,
+    key_headers,
+    parse_endpoint,
+)
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe import documents
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe.evidence import seconds_between
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe.outcome import Settings
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.trace import payload_hash
 from langsmith import Client, schemas, traceable, tracing_context
 from langsmith.utils import LangSmithAuthError, LangSmithConflictError, LangSmithNotFoundError, get_env_var
 
@@ -209,3 +221,42 @@ def test_runs_created_and_updated_one_by_one_are_stored(client: Client) -> None:
     client.update_run(run_id, outputs={"answer": "pong"}, end_time=datetime.now(UTC))
     run = finished(client, run_id)
     assert (run.inputs, run.outputs) == ({"question": "ping"}, {"answer": "pong"})
+
+
+def _collection(langsmith: Installation, api_key: str) -> tuple[Endpoint, dict[str, str]]:
+    return parse_endpoint(f"http://127.0.0.1:{langsmith.ports['frontend']}"), key_headers(api_key)
+
+
+@pytest.mark.parametrize("compression", ["none", "zstd"])
+def test_what_the_probe_sends_the_sdk_reads(
+    client: Client, langsmith: Installation, api_key: str, compression: str
+) -> None:
+    settings = Settings(keep=True, feedback=True, compression=compression, wait_sleep=0.1)
+    outcome = probe(*_collection(langsmith, api_key), {}, settings)
+    sent = {str(run.role): run for run in outcome.evidence.runs}
+    root = client.read_run(outcome.run_id, load_child_runs=True)
+    large = client.read_run(sent["large"].run_id)
+    assert root.child_runs is not None
+    read = {"root": root, "child": root.child_runs[0], "large": large}
+    for role, run in read.items():
+        assert (str(run.id), run.status, run.error) == (sent[role].run_id, "success", None)
+        assert payload_hash(run.inputs) == sent[role].inputs_hash
+        assert payload_hash(run.outputs) == sent[role].outputs_hash
+    assert root.child_runs[0].parent_run_id == root.id
+    attachment = large.attachments["probe"]["reader"].read()
+    assert hashlib.sha256(attachment).hexdigest() == sent["large"].attachment_hash
+    assert [found.score for found in client.list_feedback(run_ids=[root.id])] == [1.0]
+    client.delete_project(project_name=outcome.project["name"])
+
+
+def test_what_the_sdk_sends_the_probe_reads(client: Client, langsmith: Installation, api_key: str) -> None:
+    root = _trace(client, _project(), text=os.urandom(30_000).hex())
+    endpoint, headers = _collection(langsmith, api_key)
+    api = connect(endpoint, headers, {})
+    listed = documents.runs_by_id(api.query_runs("read", str(root.session_id), ids=[str(root.id)]).document)
+    assert seconds_between(
+        listed[str(root.id)]["trace_first_received_at"], listed[str(root.id)]["inserted_at"]
+    ) == pytest.approx(0, abs=30)
+    fetched = api.run("fetch_root", str(root.id)).document
+    assert payload_hash(fetched["inputs"]) == payload_hash(root.inputs)
+    assert payload_hash(fetched["outputs"]) == payload_hash(root.outputs)

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -132,13 +132,14 @@ _servers: list[subprocess.Popen[bytes]] = []
 
 
 class ClickHouse:
-    """A pod's server, as the pods part runs it."""
+    """A pod's server, as the pods part runs it; `files` are mounted files by their paths in the container."""
 
-    def __init__(self, folder: Path, user: str) -> None:
+    def __init__(self, folder: Path, user: str, files: Mapping[str, Path] | None = None) -> None:
         self.address = f"127.{uuid.uuid4().int % 250 + 2}.{uuid.uuid4().int % 250 + 2}.7"
         self.user = user
         environment = {"CLICKHOUSE_USER": user, "CLICKHOUSE_PASSWORD": PASSWORD, "CLICKHOUSE_DB": "langsmith"}
-        volumes = json.dumps({"/var/lib/clickhouse": str(folder)})
+        mounted = {path: str(file) for path, file in (files or {}).items()}
+        volumes = json.dumps({"/var/lib/clickhouse": str(folder), **mounted})
         environment |= {"SANDBOX_POD_IP": self.address, "SANDBOX_VOLUMES": volumes}
         poor = {"poor": {"password": "p", "grants": ["GRANT SELECT ON system.one"]}}
         environment[clickhouse.USERS_VARIABLE] = json.dumps(poor)
@@ -181,6 +182,28 @@ def test_clickhouse_is_a_real_server_that_keeps_its_tables(tmp_path: Path, user:
     assert "TTL event_date" in second.query("SELECT create_table_query FROM system.tables WHERE name = 'query_log'")
     assert second.query("SELECT count() > 0 FROM system.macros") == "1"
     assert second.stop() == 0
+
+
+@pytest.mark.skipif(not clickhouse.library_path().exists(), reason="ClickHouse has not been fetched")
+def test_the_files_that_a_pod_mounts_are_in_force(tmp_path: Path) -> None:
+    users, logs = tmp_path / "users.xml", tmp_path / "telemetry.xml"
+    users.write_text(
+        "<clickhouse><users><default><profile>default</profile></default></users>"
+        "<profiles><default><wait_for_async_insert>0</wait_for_async_insert></default></profiles></clickhouse>"
+    )
+    # What nobody can serve here, what has a path of the container, and a time to live.
+    logs.write_text(
+        "<clickhouse><prometheus><port>9363</port></prometheus><trace_log remove='1'/>"
+        "<logger><log>/var/log/clickhouse-server/clickhouse.log</log></logger>"
+        "<query_log><ttl>event_date + INTERVAL 3 DAY</ttl></query_log></clickhouse>"
+    )
+    folder = "/etc/clickhouse-server"
+    files = {f"{folder}/users.d/users.xml": users, f"{folder}/config.d/telemetry.xml": logs}
+    server = ClickHouse(tmp_path / "data", "default", files)
+    assert server.query("SELECT getSetting('wait_for_async_insert')") == "false"
+    server.query("SYSTEM FLUSH LOGS")
+    assert "toIntervalDay(3)" in server.query("SELECT engine_full FROM system.tables WHERE name = 'query_log'")
+    assert server.stop() == 0
 
 
 def test_clickhouse_without_a_password_does_not_start() -> None:
