@@ -14,12 +14,18 @@ author: langsmith.aws maintainers (@langsmith-aws)
 description:
   - Sends a trace of two runs, and one with a large input and an attachment where blob storage is on; waits until they
     can be read and are complete; compares what came back with what was sent; removes it.
-  - Times each stage and reports a finding for each. A layer is named only where a neighbouring stage passed, else the
-    finding says that the layer is unknown.
+  - Times each stage and reports a finding for each. A layer is named only by two witnesses, the stage that failed and a
+    neighbour of it that passed. Where the neighbour is missing RV(layer) is V(unknown).
+  - With O(kubeconfig) the queue's counters, the workers' own times and the readiness of the pods are read too. They are
+    trusted in this order, after the answers of the API.
   - A LangSmith that is not healthy is a result, not a failure of the module.
+  - With O(load) it sends a load in place of the one trace.
   - The module writes on each run, so its result is changed whenever it wrote.
 extends_documentation_fragment:
   - langsmith.aws.connection
+  - langsmith.aws.cluster_reach
+  - langsmith.aws.trace_probe
+  - langsmith.aws.load
   - amazon.aws.common.modules
   - amazon.aws.region.modules
   - amazon.aws.boto3
@@ -28,7 +34,7 @@ attributes:
     description: Can run in check mode and tell the change without making it.
     support: full
     details:
-      - Sends nothing and returns RV(would_send).
+      - Sends nothing and returns RV(would_send), and RV(load) with its plan alone where O(load) is given.
   diff_mode:
     description: Tells what changes.
     support: none
@@ -43,21 +49,6 @@ options:
       - URL of the installation, as V(https://host) or with its base path. A trailing V(/api) or V(/api/v1) is dropped.
     type: str
     required: true
-  api_key:
-    description: Key to call with. Exactly one of O(api_key) and O(api_key_secret) is needed.
-    type: str
-  api_key_secret:
-    description: Where in Secrets Manager the key is. AWS options are needed only for this.
-    type: dict
-    suboptions:
-      name:
-        description: Name or ARN of the secret.
-        type: str
-        required: true
-      key:
-        description: Key of the secret's JSON object.
-        type: str
-        default: api_key
   workspace_id:
     description: Workspace to use, where the key belongs to several.
     type: str
@@ -70,33 +61,31 @@ options:
     description: Whether to leave project and traces where they are instead of removing them.
     type: bool
     default: false
+  feedback:
+    description: Whether to score the root run too, and wait for the score to be listed.
+    type: bool
+    default: false
+  compression:
+    description:
+      - How bodies of ingestion are compressed. V(zstd) is how LangSmith's SDK sends where the server offers it.
+      - A body that is refused for it is sent again plain, which tells whether it is the encoding that is refused.
+    type: str
+    choices: [none, zstd]
+    default: none
   wait_timeout:
     description: Seconds to wait for the traces to become readable and complete.
     type: float
     default: 120
-  visible_within:
-    description:
-      - Seconds within which a trace has to be readable; later is a warning.
-      - The default is the alarm threshold of the P0 production checklist for ingestion delay.
-    type: float
-    default: 60
   wait_sleep:
     description: Seconds before the second poll; the pauses grow to six times this.
     type: float
     default: 0.5
-  queue_metrics_url:
-    description:
-      - Where platform-backend's C(/metrics?format=json) is reached, through a port-forward say.
-      - Without it the layer at fault stays unknown when a trace is accepted and never appears.
-    type: str
-  namespace:
-    description: Namespace that the remedies' commands name.
-    type: str
-    default: langsmith
   release:
-    description: Helm release that the remedies' commands name.
+    description: Helm release, whose objects are looked at through O(kubeconfig) and named in the commands.
     type: str
     default: langsmith
+requirements:
+  - zstandard, where O(compression=zstd)
 seealso:
   - module: langsmith.aws.endpoint_check
   - module: langsmith.aws.report
@@ -129,13 +118,40 @@ findings:
   returned: when not in check mode
   type: list
   elements: dict
+layer:
+  description:
+    - The layer at fault, or that made the trace later than its threshold. Empty where nothing failed or was late.
+    - One of V(dns), V(security-group), V(load-balancer), V(waf), V(certificate), V(endpoint), V(frontend),
+      V(platform-backend), V(backend), V(auth), V(workspace), V(quota), V(version), V(postgres), V(redis),
+      V(ingest-workers), V(backlog), V(clickhouse-write), V(clickhouse-read), V(blob-write), V(blob-read),
+      V(lost-patch), V(replica-lag) and V(unknown).
+  returned: when not in check mode
+  type: str
+witnesses:
+  description: The stage that failed and the neighbour that passed, each with V(status), V(stage) and V(observed).
+  returned: when not in check mode
+  type: list
+  elements: dict
+next_command:
+  description: The command that shows more of the layer at fault, empty where nothing failed.
+  returned: when not in check mode
+  type: str
 timings:
   description:
-    - Seconds per stage as far as the probe came, V(connect), V(info), V(auth), V(project), V(accept), V(visible),
-      V(complete), V(queue_delay), V(read), V(blob) and V(total).
+    - Seconds per stage as far as the probe came, by the names of O(thresholds), and V(total).
     - V(visible) and V(complete) count from the acceptance of the trace, V(queue_delay) is by the server's clocks.
   returned: when not in check mode
   type: dict
+stages:
+  description: Of each timing V(name), V(seconds), V(threshold), V(status) and the threshold's V(source).
+  returned: when not in check mode
+  type: list
+  elements: dict
+charts:
+  description: The timeline of the stages and their seconds, for O(langsmith.aws.report#module:charts).
+  returned: when not in check mode
+  type: list
+  elements: dict
 run_id:
   description: The root run's id, which is the trace's too. Empty where nothing was sent.
   returned: when not in check mode
@@ -153,6 +169,13 @@ answers:
   returned: when not in check mode
   type: list
   elements: dict
+load:
+  description:
+    - What a load was, and what came of it. V(plan), V(accepted), V(refused) by status, V(visible), V(lost),
+      V(duplicates), V(lost_ids), V(seconds), V(rates), V(percentiles), V(backlog), V(drain_seconds), V(capacity),
+      V(load_class), V(findings) and V(charts).
+  returned: when O(load) is given, and then none of the values above
+  type: dict
 would_send:
   description: What would be sent.
   returned: in check mode
@@ -160,39 +183,39 @@ would_send:
   elements: str
 """
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
-from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
-from ansible_collections.langsmith.aws.plugins.module_utils.clients.secretsmanager import read_value
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.langsmith.aws.plugins.module_utils.clients.cluster_state import connect
 from ansible_collections.langsmith.aws.plugins.module_utils.clients.trace_probe import probe
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.errors import ProjectError
-from ansible_collections.langsmith.aws.plugins.module_utils.shell.connection import CONNECTION_ARG_SPEC
+from ansible_collections.langsmith.aws.plugins.module_utils.shell.aws_connection import AWS_ARG_SPEC, connected
+from ansible_collections.langsmith.aws.plugins.module_utils.shell.cluster_reach import reaching
+from ansible_collections.langsmith.aws.plugins.module_utils.shell.load import LOAD_ARG_SPEC
 from ansible_collections.langsmith.aws.plugins.module_utils.shell.secret_reference import secret_reference
-from ansible_collections.langsmith.aws.plugins.module_utils.shell.trace_probe import check
+from ansible_collections.langsmith.aws.plugins.module_utils.shell.trace_probe import PROBE_ARG_SPEC, check, check_load
 
 
 def argument_spec() -> dict[str, dict[str, Any]]:
     """The options, as documented above."""
-    return {
-        "endpoint": {"type": "str", "required": True},
-        "api_key": {"type": "str", "no_log": True},
-        "api_key_secret": secret_reference("api_key"),
-        "workspace_id": {"type": "str"},
-        "project": {"type": "str"},
-        "keep": {"type": "bool", "default": False},
-        "wait_timeout": {"type": "float", "default": 120},
-        "visible_within": {"type": "float", "default": 60},
-        "wait_sleep": {"type": "float", "default": 0.5},
-        "queue_metrics_url": {"type": "str"},
-        "namespace": {"type": "str", "default": "langsmith"},
-        "release": {"type": "str", "default": "langsmith"},
-        **CONNECTION_ARG_SPEC,
-    }
+    keys = {"api_key": {"type": "str", "no_log": True}, "api_key_secret": secret_reference("api_key")}
+    return {**AWS_ARG_SPEC, **keys, **PROBE_ARG_SPEC, "load": LOAD_ARG_SPEC}
+
+
+def send_load(module: AnsibleModule, read_secret: Callable[[str, str], str]) -> dict[str, Any]:
+    """The result of a load, told to the log before it is sent. Raises as ``check_load`` does."""
+    from ansible_collections.langsmith.aws.plugins.module_utils.clients.load import run_load
+    from ansible_collections.langsmith.aws.plugins.module_utils.clients.port_forward import PortForward
+
+    with reaching(module.params, PortForward) as dial:
+        return check_load(module.params, module.check_mode, read_secret, partial(run_load, queue_dial=dial), module.log)
 
 
 def main() -> None:
     """Run the module."""
-    module = AnsibleAWSModule(
+    module = AnsibleModule(
         argument_spec=argument_spec(),
         mutually_exclusive=[("api_key", "api_key_secret")],
         required_one_of=[("api_key", "api_key_secret")],
@@ -200,10 +223,16 @@ def main() -> None:
     )
 
     def read_secret(name: str, key: str) -> str:
-        return read_value(module.client("secretsmanager"), name, key)
+        # Only a key in Secrets Manager needs AWS, which takes longer to load than the rest of the module.
+        from ansible_collections.langsmith.aws.plugins.module_utils.clients.secretsmanager import read_value
+
+        return read_value(connected(module, ["secretsmanager"])["secretsmanager"], name, key)
 
     try:
-        result = check(module.params, module.check_mode, read_secret, probe)
+        if module.params["load"]:
+            result = send_load(module, read_secret)
+        else:
+            result = check(module.params, module.check_mode, read_secret, probe, connect)
     except (ValueError, ProjectError) as error:
         module.fail_json(msg=f"langsmith_trace_probe: {error}")
     module.exit_json(**result)

@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
@@ -109,11 +109,12 @@ def disk_of(mib: int) -> tuple[str, ...]:
 @contextmanager
 def roomy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder for servers whose disk must not be nearly full, whatever else is on this machine."""
-    if may_mount():
-        yield tmp_path_factory.mktemp("servers")
-        return
-    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
-        yield Path(folder)
+    with ExitStack() as stack:
+        if may_mount():
+            folder = tmp_path_factory.mktemp("servers")
+        else:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir="/dev/shm")))
+        yield folder
 
 
 def look(
@@ -163,6 +164,14 @@ def add(server: Server, name: str, rows: int = 1, size: int = 0, settings: str =
     """Insert rows, each with ``size`` bytes that do not compress."""
     numbers = f"numbers({rows}) SETTINGS {settings}"
     server.sql(f"INSERT INTO {name} SELECT number, randomString({size}) FROM {numbers}")  # noqa: S608 - ours
+
+
+def fill(server: Server, name: str, share: float) -> None:
+    """Add rows to a table until so much of the disk is in use, whatever else is on it."""
+    missing = (
+        "SELECT toUInt32(greatest(0, {} * total_space - (total_space - unreserved_space)) / 1000) FROM system.disks"
+    )
+    add(server, name, rows=int(server.sql(missing.format(share))), size=1000)
 
 
 def forget(server: Server, log: str) -> None:
@@ -337,9 +346,10 @@ def test_merge_threads_that_are_all_busy_matter_while_parts_pile_up(ill: Server)
         add(ill, busy, rows=400)
         ill.sql(f"SYSTEM STOP MERGES {piling}")
         add(ill, piling, rows=101, settings="max_block_size = 1, min_insert_block_size_rows = 1, max_threads = 1")
+        tasks = "SELECT value FROM system.metrics WHERE metric = 'BackgroundMergesAndMutationsPoolTask'"
+        until(lambda: ill.sql(tasks) == "0", "nothing is merged")
         idle = look(ill)["merges"]
         ill.sql(f"ALTER TABLE {busy} UPDATE b = toString(sleepEachRow(0.1)) WHERE 1 SETTINGS mutations_sync = 0")
-        tasks = "SELECT value FROM system.metrics WHERE metric = 'BackgroundMergesAndMutationsPoolTask'"
         until(lambda: ill.sql(tasks) == "1", "the mutation starts")
         piled = look(ill)["merges"]
         ill.sql(f"TRUNCATE TABLE {piling} SYNC")
@@ -405,9 +415,11 @@ def test_a_small_disk_that_fills_fails_and_is_another_than_planned(small: Server
     planned = Plan("external", volume=Volume(size_gib=500))
     empty = look(small, plan=planned)
     with table(small, "filling") as name:
-        add(small, name, rows=48000, size=1000)
+        # A merge would need as much room again.
+        small.sql(f"SYSTEM STOP MERGES {name}")
+        fill(small, name, 0.77)
         warned = look(small)["disk_fill"]
-        add(small, name, rows=8000, size=1000)
+        fill(small, name, 0.9)
         full = look(small, "dev")["disk_fill"]
     assert (empty["disk_fill"].status, warned.status, full.status) == ("pass", "warn", "fail")
     assert (empty["disk_size"].status, empty["disk_size"].observed) == ("fail", "disk default has 0.1 GiB")

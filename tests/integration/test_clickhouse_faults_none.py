@@ -129,4 +129,4 @@ def test_every_replica_is_measured_and_drawn(loaded: Live, cluster: list[Server]
     assert all(0 < one["disk_used_gib"] < one["disk_total_gib"] for one in measured)
     drawn = {chart["title"]: chart for chart in charts(measured)}
     assert len(drawn["Headroom of each replica"]["bars"]) == 5 * len(cluster)
-    assert [bar["limit"] for bar in drawn["Parts in the fullest partition"]["bars"]] == [1000.0] * 3
+    assert [one["limit"] for one in drawn["Parts in the fullest partition"]["bars"]] == [1000.0] * 3

@@ -46,6 +46,11 @@ class LangSmith:
         """Seconds since this object was made."""
         return time.monotonic() - self._started
 
+    @property
+    def names_workspace(self) -> bool:
+        """Whether the caller names a workspace."""
+        return any(name.lower() == "x-tenant-id" for name in self._authorization)
+
     def front_door(self) -> Reply:
         """``GET /health``: the frontend's own answer."""
         return self._call("front_door", "GET", f"{self.endpoint.base}/health", anonymous=True)
@@ -62,9 +67,18 @@ class LangSmith:
         """``GET /info/health``: free space of ClickHouse, read by backend without a key."""
         return self._call("store_health", "GET", f"{self.endpoint.api}/info/health", anonymous=True)
 
+    def redis_read(self) -> Reply:
+        """``GET /metrics/queue/default``: counts of backend's own jobs, which it reads from Redis without a key."""
+        return self._call("redis_read", "GET", f"{self.endpoint.api}/metrics/queue/default", anonymous=True)
+
     def projects(self, stage: str = "auth", **query: str) -> Reply:
         """``GET /sessions``: projects, one at most."""
         return self._call(stage, "GET", f"{self.endpoint.api}/sessions?{urlencode({'limit': 1, **query})}")
+
+    def without_workspace(self, stage: str) -> Reply:
+        """``GET /sessions`` in the key's own workspace, whatever workspace the caller names otherwise."""
+        headers = {name: value for name, value in self._authorization.items() if name.lower() != "x-tenant-id"}
+        return self._call(stage, "GET", f"{self.endpoint.api}/sessions?limit=1", headers=headers, anonymous=True)
 
     def create_project(self, project_id: str, name: str) -> Reply:
         """``POST /sessions`` with an id of ours."""
@@ -80,14 +94,31 @@ class LangSmith:
             document["is_root"] = is_root
         return self._call(stage, "POST", f"{self.endpoint.api}/runs/query", document=document)
 
-    def ingest(self, stage: str, content_type: str, body: bytes) -> Reply:
-        """``POST /runs/multipart``."""
+    def ingest(self, stage: str, content_type: str, body: bytes, encoding: str = "") -> Reply:
+        """``POST /runs/multipart``; ``encoding`` names how the body is compressed."""
         path = f"{self.endpoint.api}/runs/multipart"
-        return self._call(stage, "POST", path, body=body, headers={"Content-Type": content_type})
+        headers = {"Content-Type": content_type, **({"Content-Encoding": encoding} if encoding else {})}
+        return self._call(stage, "POST", path, body=body, headers=headers)
 
     def run(self, stage: str, run_id: str) -> Reply:
         """``GET /runs/{id}``: the run with its payloads."""
         return self._call(stage, "GET", f"{self.endpoint.api}/runs/{run_id}")
+
+    def create_feedback(self, run_id: str, trace_id: str, feedback_id: str) -> Reply:
+        """``POST /feedback``: a score on a run."""
+        document = {
+            "id": feedback_id,
+            "run_id": run_id,
+            "trace_id": trace_id,
+            "key": "langsmith.aws probe",
+            "score": 1.0,
+            "feedback_source": {"type": "api"},
+        }
+        return self._call("feedback", "POST", f"{self.endpoint.api}/feedback", document=document)
+
+    def feedback(self, run_id: str) -> Reply:
+        """``GET /feedback``: what was said of a run."""
+        return self._call("feedback_listed", "GET", f"{self.endpoint.api}/feedback?{urlencode({'run': run_id})}")
 
     def download(self, stage: str, address: str) -> Reply:
         """A payload by the address that a run gave for it, without a key as the address is one itself."""

@@ -70,6 +70,7 @@ def _lost(stage: str, request: str, error: HttpError, at: float) -> Observed:
         timed_out=error.timed_out,
         seconds=error.timings.total or 0.0,
         connecting=error.timings.connecting,
+        handshake=error.timings.tls or 0.0,
         at=at,
     )
 
@@ -89,6 +90,7 @@ def _answered(stage: str, request: str, answer: Answer, at: float) -> Observed:
         shape=shape,
         seconds=answer.timings.total or 0.0,
         connecting=answer.timings.connecting,
+        handshake=answer.timings.tls or 0.0,
         at=at,
     )
 

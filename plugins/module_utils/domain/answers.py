@@ -15,7 +15,8 @@ class Observed:
     ``stage`` is the question that it answers. ``status`` is ``None`` where no answer came; then ``phase`` (dns, tcp,
     tls or http) and ``reason`` say why. ``head`` is the start of the body, ``shape`` the JSON type of the whole body
     (object, array, other) or empty where it is no JSON. ``seconds`` is how long the request took, ``connecting`` the
-    part of it for name, connection and handshake, and ``at`` when it ended, all in seconds, ``at`` since the first one.
+    part of it for name, connection and handshake, ``handshake`` that for TLS alone, and ``at`` when it ended, all in
+    seconds, ``at`` since the first one.
     """
 
     stage: str
@@ -31,6 +32,7 @@ class Observed:
     timed_out: bool = False
     seconds: float = 0.0
     connecting: float = 0.0
+    handshake: float = 0.0
     at: float = 0.0
 
     @property

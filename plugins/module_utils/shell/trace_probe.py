@@ -13,33 +13,56 @@ from ansible_collections.langsmith.aws.plugins.module_utils.domain.langsmith imp
     parse_endpoint,
 )
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe.outcome import Outcome, Settings
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe.thresholds import LIMITS, limits
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe.verdict import plan, summary
-from ansible_collections.langsmith.aws.plugins.module_utils.shell.connection import connection_options
+from ansible_collections.langsmith.aws.plugins.module_utils.shell import load
+from ansible_collections.langsmith.aws.plugins.module_utils.shell.cluster_reach import CLUSTER_REACH_ARG_SPEC
+from ansible_collections.langsmith.aws.plugins.module_utils.shell.connection import (
+    CONNECTION_ARG_SPEC,
+    connection_options,
+)
 
-#: Probes the installation at an endpoint, with these headers, by connection options. Raises ``ValueError`` for them.
-Probe = Callable[[Endpoint, "dict[str, str]", Mapping[str, Any], Settings], Outcome]
+#: Probes the installation at an endpoint, with these headers, by connection options, with a view from inside or None.
+#: Raises ``ValueError`` for them and ProjectError for a package that is missing.
+Probe = Callable[[Endpoint, "dict[str, str]", Mapping[str, Any], Settings, Any], Outcome]
+
+#: The options, beside those of AWS and the API key.
+PROBE_ARG_SPEC: dict[str, dict[str, Any]] = {
+    "endpoint": {"type": "str", "required": True},
+    "workspace_id": {"type": "str"},
+    "project": {"type": "str"},
+    "keep": {"type": "bool", "default": False},
+    "feedback": {"type": "bool", "default": False},
+    "compression": {"type": "str", "choices": ["none", "zstd"], "default": "none"},
+    "wait_timeout": {"type": "float", "default": 120},
+    "wait_sleep": {"type": "float", "default": 0.5},
+    "thresholds": {"type": "dict", "options": {name: {"type": "float"} for name in LIMITS}},
+    "release": {"type": "str", "default": "langsmith"},
+    **CONNECTION_ARG_SPEC,
+    **CLUSTER_REACH_ARG_SPEC,
+}
 
 
 def check(
-    params: Mapping[str, Any], check_mode: bool, read_secret: Callable[[str, str], str], probe: Probe
+    params: Mapping[str, Any],
+    check_mode: bool,
+    read_secret: Callable[[str, str], str],
+    probe: Probe,
+    open_cluster: Callable[[str, str, str], Any],
 ) -> dict[str, Any]:
-    """The module's result. Raises ``ValueError`` for an option that cannot be used, ProjectError for a secret."""
+    """The module's result. ``open_cluster`` is called with kubeconfig, namespace and release where there is one.
+
+    Raises ``ValueError`` for an option that cannot be used, ProjectError for a secret, cluster or package.
+    """
     endpoint = parse_endpoint(params["endpoint"])
+    settings = _settings(params)
     if check_mode:
-        return {"changed": True, "would_send": plan(endpoint.url, params["project"], params["keep"])}
-    secret = params["api_key_secret"]
-    key = read_secret(secret["name"], secret["key"]) if secret else params["api_key"] or ""
-    settings = Settings(
-        project=params["project"] or "",
-        keep=params["keep"],
-        wait_timeout=params["wait_timeout"],
-        wait_sleep=params["wait_sleep"],
-        visible_within=params["visible_within"],
-        namespace=params["namespace"],
-        release=params["release"],
-        queue_metrics_url=params["queue_metrics_url"] or "",
-    )
-    outcome = probe(endpoint, key_headers(key, params["workspace_id"]), connection_options(params), settings)
+        steps = plan(endpoint.url, settings.project, settings.keep, settings.compression, settings.feedback)
+        return {"changed": True, "would_send": steps}
+    headers = key_headers(api_key(params, read_secret), params["workspace_id"])
+    names = (params["namespace"], params["release"])
+    cluster = open_cluster(params["kubeconfig"], *names) if params["kubeconfig"] else None
+    outcome = probe(endpoint, headers, connection_options(params), settings, cluster)
     return {
         "changed": outcome.wrote,
         "run_id": outcome.run_id,
@@ -47,3 +70,39 @@ def check(
         "project": outcome.project,
         **summary(outcome.evidence, outcome.seconds),
     }
+
+
+def check_load(
+    params: Mapping[str, Any],
+    check_mode: bool,
+    read_secret: Callable[[str, str], str],
+    send: load.Send,
+    say: Callable[[str], None],
+) -> dict[str, Any]:
+    """The module's result of a load. Raises ``ValueError`` for an option, ProjectError where nothing was sent."""
+    if check_mode:
+        plan_of_load = load.plan(params)
+        return {"changed": True, "would_send": plan_of_load["says"], "load": {"plan": plan_of_load}}
+    queue = f"http://{params['release']}-platform-backend.{params['namespace']}.svc:1986/metrics?format=json"
+    headers = key_headers(api_key(params, read_secret), params["workspace_id"])
+    return load.run(params, headers, send, queue_url=queue if params["kubeconfig"] else "", say=say)
+
+
+def api_key(params: Mapping[str, Any], read_secret: Callable[[str, str], str]) -> str:
+    """The key, from its secret or as it was given."""
+    secret = params["api_key_secret"]
+    return read_secret(secret["name"], secret["key"]) if secret else params["api_key"] or ""
+
+
+def _settings(params: Mapping[str, Any]) -> Settings:
+    return Settings(
+        project=params["project"] or "",
+        keep=params["keep"],
+        feedback=params["feedback"],
+        compression=params["compression"],
+        wait_timeout=params["wait_timeout"],
+        wait_sleep=params["wait_sleep"],
+        thresholds=limits(params["thresholds"]),
+        namespace=params["namespace"],
+        release=params["release"],
+    )

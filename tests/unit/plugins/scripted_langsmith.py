@@ -15,6 +15,8 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
+import zstandard
+
 from tests.unit.plugins.scripted import Asked, Said, said
 
 KEY = "lsv2_sk_" + "5" * 32
@@ -45,6 +47,8 @@ class ScriptedLangSmith:
         self.stored: Callable[[dict[str, Any]], dict[str, Any]] = lambda run: run
         self.workspaces = [{"id": TENANT, "display_name": "Workspace 1"}]
         self.deleted: list[str] = []
+        self.feedback: list[dict[str, Any]] = []
+        self.encodings: list[str] = []
 
     def __call__(self, asked: Asked) -> Said:
         for fault in self.faults:
@@ -58,7 +62,7 @@ class ScriptedLangSmith:
         handler = getattr(self, name, None) or getattr(self, f"{asked.method.lower()}_{route[0]}_by_id", None)
         if handler is None:
             return Said(404, b"<html>page</html>", "text/html")
-        if route[0] not in ("info", "ok", "login", "public") and not self._knows(asked):
+        if route[0] not in ("info", "ok", "login", "public", "metrics") and not self._knows(asked):
             return said({"detail": "Invalid token"}, 401)
         return handler(asked)
 
@@ -71,6 +75,9 @@ class ScriptedLangSmith:
 
     def get_info_health(self, _asked: Asked) -> Said:
         return said({"clickhouse_disk_free_pct": 71.5})
+
+    def get_metrics_queue(self, _asked: Asked) -> Said:
+        return said({"queued": 0, "active": 0, "scheduled": 0})
 
     def get_ok(self, _asked: Asked) -> Said:
         return said({"ok": True})
@@ -95,7 +102,15 @@ class ScriptedLangSmith:
         self.deleted += asked.json["trace_ids"]
         return said({})
 
+    def post_feedback(self, asked: Asked) -> Said:
+        self.feedback.append(asked.json)
+        return said(asked.json)
+
+    def get_feedback(self, asked: Asked) -> Said:
+        return said([entry for entry in self.feedback if entry["run_id"] in asked.query["run"]])
+
     def post_runs_multipart(self, asked: Asked) -> Said:
+        self.encodings.append(asked.headers.get("content-encoding", ""))
         parts = _parts(asked)
         wanted = {tuple(name.split(".")[:2]) for name in parts if not name.startswith("attachment.")}
         if wanted & self.operations:
@@ -178,7 +193,10 @@ def ingests(asked: Asked, operation: str, *, large: bool) -> bool:
 
 def _parts(asked: Asked) -> dict[str, bytes]:
     head = f"Content-Type: {asked.headers['content-type']}\r\n\r\n".encode()
-    message = email.parser.BytesParser(policy=email.policy.HTTP).parsebytes(head + asked.body)
+    body = asked.body
+    if asked.headers.get("content-encoding") == "zstd":
+        body = zstandard.ZstdDecompressor().decompressobj().decompress(body)
+    message = email.parser.BytesParser(policy=email.policy.HTTP).parsebytes(head + body)
     parts = {}
     for part in message.iter_parts():
         name = part.get_param("name", header="content-disposition")

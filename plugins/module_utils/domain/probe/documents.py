@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 
@@ -13,11 +14,11 @@ def text(document: Any, name: str) -> str:
     return value if isinstance(value, str) else ""
 
 
-def server_facts(document: Any) -> tuple[str, bool | None]:
-    """Version and whether blob storage is on, out of ``/info``; empty and ``None`` where it does not tell."""
+def server_facts(document: Any) -> tuple[str, dict[str, bool]]:
+    """Version and the flags that are set or not, out of ``/info``; empty where it does not tell."""
     flags = document.get("instance_flags") if isinstance(document, dict) else None
-    enabled = flags.get("blob_storage_enabled") if isinstance(flags, dict) else None
-    return text(document, "version"), enabled if isinstance(enabled, bool) else None
+    told = flags if isinstance(flags, dict) else {}
+    return text(document, "version"), {name: value for name, value in told.items() if isinstance(value, bool)}
 
 
 def first_id(document: Any) -> str:
@@ -42,13 +43,39 @@ def blob_address(document: dict[str, Any], name: str) -> str:
     return ""
 
 
-def queue_counters(document: Any) -> tuple[int | None, int | None]:
-    """Pending and retry of the ingestion queue out of platform-backend's metrics; ``None`` where one is not told."""
+def queue_counters(document: Any) -> dict[str, int]:
+    """Pending, active and retry of the ingestion queue out of platform-backend's metrics, as far as it tells them."""
     queue = document.get("ingestion_queue") if isinstance(document, dict) else None
-    if not isinstance(queue, dict):
-        return None, None
-    return _count(queue.get("pending")), _count(queue.get("retry"))
+    return _counts(queue, ("pending", "active", "retry"))
 
 
-def _count(value: Any) -> int | None:
-    return int(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+def background_queue(document: Any) -> dict[str, int]:
+    """Pending and active out of backend's counters, whose queue takes the runs where there is no ingest-queue."""
+    found = _counts(document, ("queued", "active"))
+    return {"pending" if name == "queued" else name: count for name, count in found.items()}
+
+
+def free_disk(document: Any) -> float | None:
+    """Percent of ClickHouse's disk that are free out of ``/info/health``; ``None`` where it does not tell."""
+    value = document.get("clickhouse_disk_free_pct") if isinstance(document, dict) else None
+    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+
+
+def histogram(exposition: str, name: str) -> tuple[float, float] | None:
+    """Sum and count of a Prometheus histogram of ClickHouse's store, all its series together; ``None`` without it."""
+    sums, counts = (_series(exposition, f"{name}_{part}") for part in ("sum", "count"))
+    return (sum(sums), sum(counts)) if sums and counts else None
+
+
+def _series(exposition: str, name: str) -> list[float]:
+    lines = re.findall(rf"^{name}(?:\{{([^}}]*)\}})? ([0-9.eE+-]+)", exposition, re.MULTILINE)
+    return [float(value) for labels, value in lines if "store=" not in labels or 'store="clickhouse"' in labels]
+
+
+def _counts(document: Any, names: tuple[str, ...]) -> dict[str, int]:
+    told = document if isinstance(document, dict) else {}
+    return {name: int(told[name]) for name in names if _is_number(told.get(name))}
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)

@@ -4,20 +4,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal
 
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.answers import Observed
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.endpoint import Place
-from ansible_collections.langsmith.aws.plugins.module_utils.domain.finding import Finding, Status
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe.thresholds import LIMITS
 
 Role = Literal["root", "child", "large"]
-
-#: From here on an installation's ingestion delay is an alarm: the 95th percentile of received to inserted, seconds.
-DELAY_LIMIT_S = 60.0
-DELAY_SOURCE = "P0 production checklist: ingestion delay (received_at to inserted_at), p95 over 60 s"
 
 #: The questions of the probe in their order, with what each needs to have been answered.
 STAGES: dict[str, str] = {
@@ -34,7 +30,7 @@ STAGES: dict[str, str] = {
 
 @dataclass(frozen=True)
 class SentRun:
-    """A run that was sent and what came back of it.
+    """A run that was sent and what came back of it. ``accepted_at`` is seconds since the first request.
 
     ``visible_after`` and ``complete_after`` are seconds from the acceptance of its trace's posts to the poll that first
     showed it at all and with status success, ``None`` where that never came. ``received`` and ``inserted`` are the
@@ -47,6 +43,7 @@ class SentRun:
     inputs_hash: str
     outputs_hash: str
     attachment_hash: str = ""
+    accepted_at: float = 0.0
     visible_after: float | None = None
     complete_after: float | None = None
     status: str = ""
@@ -58,21 +55,56 @@ class SentRun:
 
 
 @dataclass(frozen=True)
+class Latency:
+    """A histogram's sum (seconds) and count since the process that keeps it began."""
+
+    seconds: float = 0.0
+    count: float = 0.0
+
+
+@dataclass(frozen=True)
 class QueueSample:
-    """The ingestion queue at one moment (``at``: seconds since the first request); ``None`` where it was not told."""
+    """The ingestion queue at one moment (``at``: seconds since the first request); ``None`` where it was not told.
+
+    ``waited`` and ``stored`` are what the workers measured of all runs so far: API to worker, and worker to store.
+    """
 
     at: float
     pending: int | None = None
+    active: int | None = None
     retry: int | None = None
+    waited: Latency | None = None
+    stored: Latency | None = None
     reason: str = ""
 
 
 @dataclass(frozen=True)
-class Evidence:
-    """All that one probe observed. ``children`` are the numbers of children that repeated queries found.
+class Workload:
+    """A Deployment or StatefulSet of the installation: pods that are ready, and pods that it wants."""
 
-    ``blob_enabled`` is ``None`` where the server does not tell. ``waited`` (seconds) is how long the probe polled,
-    ``wait_timeout`` how long it would have, ``visible_within`` what the operator expects.
+    ready: int
+    wanted: int
+
+    @property
+    def is_down(self) -> bool:
+        """Whether no pod of it is ready."""
+        return self.ready == 0
+
+    def describe(self, name: str) -> str:
+        """Its pods in a sentence."""
+        return f"{self.ready} of {self.wanted} pods of {name} are ready"
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All that one probe observed.
+
+    ``children`` are the numbers of children that repeated queries found. ``encoding`` is how bodies were compressed in
+    the end; ``blob_enabled`` and ``zstd_enabled`` are ``None`` where the server does not tell. ``waited`` (seconds) is
+    how long the probe polled, ``polls`` how long each poll took (seconds), ``vanished`` how often a run that had been
+    read was missing in a later poll. ``thresholds`` are the limits of the stages in seconds. ``workloads`` are the pods
+    by component, empty where no cluster was asked or ``cluster_reason`` says why it told nothing. ``free_disk_pct`` is
+    ClickHouse's, as the installation told it last; ``feedback_after`` (seconds) is when a feedback was listed.
     """
 
     place: Place
@@ -82,9 +114,16 @@ class Evidence:
     children: tuple[int, ...] = ()
     version: str = ""
     blob_enabled: bool | None = None
-    wait_timeout: float = 120.0
-    visible_within: float = DELAY_LIMIT_S
+    zstd_enabled: bool | None = None
+    encoding: str = ""
+    feedback_after: float | None = None
     waited: float = 0.0
+    polls: tuple[float, ...] = ()
+    vanished: int = 0
+    free_disk_pct: float | None = None
+    workloads: Mapping[str, Workload] = field(default_factory=dict)
+    cluster_reason: str = ""
+    thresholds: Mapping[str, float] = field(default_factory=lambda: dict(LIMITS))
 
     def get(self, stage: str) -> Observed | None:
         """The last answer to a question, ``None`` where it was not asked."""
@@ -99,29 +138,36 @@ class Evidence:
         """The run of that role, ``None`` where it was not sent."""
         return next((run for run in self.runs if run.role == role), None)
 
+    def pods(self, component: str) -> str:
+        """How many pods of a component are ready, as a sentence; empty where it is not known."""
+        found = self.workloads.get(component)
+        return found.describe(f"{self.place.release}-{component}") if found else ""
+
+    def is_down(self, component: str) -> bool | None:
+        """Whether no pod of a component is ready; ``None`` where it is not known."""
+        found = self.workloads.get(component)
+        return found.is_down if found else None
+
 
 #: Stages whose success is a JSON value of this shape, since a page for people answers 200 too.
-_SHAPES = {"info": "object", "auth": "array", "auth_after": "array", "control_read": "object", "read": "object"}
+_SHAPES = {
+    "info": "object",
+    "auth": "array",
+    "control_read": "object",
+    "redis_read": "object",
+    "store_health": "object",
+    "read": "object",
+    "feedback_listed": "array",
+}
 
 
 def stage_passed(answer: Observed) -> bool:
     """Whether an answer is the one that the probe needs to go on."""
-    wanted = _SHAPES.get(answer.stage.removesuffix("_after"))
+    stage = answer.stage.removesuffix("_after")
+    if stage == "repeat":
+        return answer.status == 409
+    wanted = _SHAPES.get(stage)
     return answer.succeeded and (wanted is None or answer.shape == wanted)
-
-
-def finding(
-    rule: str,
-    status: Status,
-    component: str,
-    subject: str,
-    observed: str,
-    expected: str,
-    remedy: str = "",
-    source: str = "",
-) -> Finding:
-    """A finding of the probe; ``rule`` without the probe's own prefix."""
-    return Finding(f"probe.{rule}", status, component, subject, observed, expected, remedy, source)
 
 
 def seconds_between(earlier: str, later: str) -> float | None:

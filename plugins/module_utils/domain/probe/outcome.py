@@ -4,28 +4,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe.evidence import Evidence
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe.thresholds import LIMITS
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What to do: ``project`` empty for one of the probe's own; times in seconds.
+    """What to do: ``project`` empty for one of the probe's own; times in seconds, ``thresholds`` by stage.
 
-    ``namespace`` and ``release`` are where the installation is in Kubernetes, for remedies. ``queue_metrics_url`` is
-    empty where the ingestion queue's counters are not to be read.
+    ``compression`` is ``none`` or ``zstd``. ``namespace`` and ``release`` are where the installation is in Kubernetes.
     """
 
     project: str = ""
     keep: bool = False
+    feedback: bool = False
+    compression: str = "none"
     wait_timeout: float = 120.0
     wait_sleep: float = 0.5
-    visible_within: float = 60.0
+    thresholds: Mapping[str, float] = field(default_factory=lambda: dict(LIMITS))
     namespace: str = "langsmith"
     release: str = "langsmith"
-    queue_metrics_url: str = ""
 
 
 @dataclass(frozen=True)

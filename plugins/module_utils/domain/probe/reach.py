@@ -5,188 +5,227 @@
 from __future__ import annotations
 
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.answers import Observed
-from ansible_collections.langsmith.aws.plugins.module_utils.domain.endpoint import (
-    Place,
-    gateway_fault,
-    transport_finding,
-)
-from ansible_collections.langsmith.aws.plugins.module_utils.domain.finding import Finding, Status
-from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe.evidence import (
-    Evidence,
-    finding,
-    stage_passed,
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe.evidence import Evidence, stage_passed
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe.layers import (
+    UNKNOWN,
+    Blame,
+    Judged,
+    answered,
+    blame,
+    passed,
+    wrong,
 )
 
+#: Who signs its own answers by which name.
+_PROXIES = {"nginx": "frontend", "awselb": "load-balancer"}
 TRANSPORT_PHASES = ("dns", "tcp", "tls")
 
 
-def transport(evidence: Evidence) -> list[Finding]:
+def transport(evidence: Evidence) -> list[Judged]:
     """Name, connection and certificate, by the first request."""
     first = evidence.get("front_door")
     if first is None:
         return []
-    if first.phase in TRANSPORT_PHASES:
-        return [transport_finding(f"probe.{first.phase}", first, evidence.place)]
     place = evidence.place
-    observed = f"connected to {place.address} as {place.host}"
-    return [finding("transport", "pass", "load-balancer", place.url, observed, "name, connection and certificate hold")]
+    if first.phase not in TRANSPORT_PHASES:
+        expected = "name, connection and certificate hold"
+        return [passed("transport", "load-balancer", place.url, f"connected to {place.address}", expected)]
+    expected = {
+        "dns": f"{place.host} resolves",
+        "tcp": f"{place.address} takes connections",
+        "tls": f"a certificate that is valid for {place.host} and trusted here",
+    }[first.phase]
+    return [wrong(first.phase, unreached(first, evidence), place, place.url, first.reason, expected)]
 
 
-def front_door(evidence: Evidence) -> list[Finding]:
+def unreached(answer: Observed, evidence: Evidence) -> Blame:
+    """Who is to blame where name, connection or handshake failed; the step before it is the witness."""
+    place = evidence.place
+    if answer.phase == "dns":
+        return Blame("dns", "the URL is well formed, and nothing comes before its name")
+    if answer.phase == "tcp":
+        # A refusal comes from a machine that was reached; silence comes from a filter on the way.
+        return Blame("security-group" if answer.timed_out else "load-balancer", f"{place.host} resolves")
+    if "certificate" in answer.reason or "unrecognized name" in answer.reason:
+        return Blame("certificate", f"{place.address} takes connections")
+    # A handshake that is refused is a listener's, one that hangs may be anybody's on the way.
+    return Blame(UNKNOWN if answer.timed_out else "load-balancer", f"{place.address} takes connections")
+
+
+def front_door(evidence: Evidence) -> list[Judged]:
     """The frontend's own page, which says nothing about what stands behind it."""
     answer = evidence.get("front_door")
     if answer is None or answer.phase in TRANSPORT_PHASES:
         return []
     expected = "status 200"
     if stage_passed(answer):
-        return [finding("front_door", "pass", "frontend", answer.request, answer.describe(), expected)]
-    component, remedy = _gateway(answer, evidence.place)
-    passed_by_info = evidence.ok("info")
-    if passed_by_info:
+        return [answered("front_door", "frontend", answer, expected)]
+    if evidence.ok("info"):
         # /info came through the same frontend, so at most this one page is missing.
-        component = "frontend"
-    status: Status = "warn" if passed_by_info else "fail"
-    return [finding("front_door", status, component, answer.request, answer.describe(), expected, remedy)]
+        found = blame(evidence, "frontend", "info", advice="only its health page is missing: see what answers there")
+        return [wrong("front_door", found, evidence.place, answer.request, answer.describe(), expected, status="warn")]
+    found = gateway(answer, evidence) or _behind_load_balancer(answer, evidence)
+    return [wrong("front_door", found, evidence.place, answer.request, answer.describe(), expected)]
 
 
-def info(evidence: Evidence) -> list[Finding]:
+def info(evidence: Evidence) -> list[Judged]:
     """Version and flags, by platform-backend."""
     answer = evidence.get("info")
     if answer is None:
         return []
     expected = "status 200 and a JSON object that names the version"
-    place = evidence.place
     if stage_passed(answer) and evidence.version:
         observed = f"LangSmith {evidence.version}"
-        return [finding("info", "pass", "platform-backend", answer.request, observed, expected)]
-    if answer.succeeded:
-        remedy = "the path leads to the web page: give the URL with its base path (chart value config.basePath)"
-        return [finding("info", "fail", "base-path", answer.request, _page(answer), expected, remedy)]
-    if answer.status == 401:
-        remedy = (
-            "this installation asks for a key here (config.infoEndpointAuthRequired) and refuses this one: make another"
-        )
-        return [finding("info", "fail", "api-key", answer.request, answer.describe(), expected, remedy)]
-    component, remedy = _service_fault(
-        answer, place, "platform-backend", evidence.ok("front_door"), evidence.ok("backend")
-    )
-    return [finding("info", "fail", component, answer.request, answer.describe(), expected, remedy)]
+        return [passed("info", "platform-backend", answer.request, observed, expected)]
+    found = refused(answer, evidence)
+    if found is not None:
+        # Only an installation with config.infoEndpointAuthRequired asks for a key here.
+        return [wrong("info", found, evidence.place, answer.request, answer.describe(), expected)]
+    return _service("info", "platform-backend", "backend", answer, evidence, expected)
 
 
-def backend(evidence: Evidence) -> list[Finding]:
+def backend(evidence: Evidence) -> list[Judged]:
     """Whether backend, which serves the reads, is there."""
     answer = evidence.get("backend")
     if answer is None:
         return []
     expected = "status 200 and JSON"
     if answer.succeeded and answer.shape:
-        return [finding("backend", "pass", "backend", answer.request, answer.describe(), expected)]
-    if answer.succeeded:
-        remedy = "the path leads to the web page: give the URL with its base path (chart value config.basePath)"
-        return [finding("backend", "fail", "base-path", answer.request, _page(answer), expected, remedy)]
-    component, remedy = _service_fault(
-        answer, evidence.place, "backend", evidence.ok("front_door"), evidence.ok("info")
-    )
-    return [finding("backend", "fail", component, answer.request, answer.describe(), expected, remedy)]
+        return [answered("backend", "backend", answer, expected)]
+    return _service("backend", "backend", "info", answer, evidence, expected)
 
 
-def auth(evidence: Evidence) -> list[Finding]:
+def _service(
+    rule: str, service: str, sibling: str, answer: Observed, evidence: Evidence, expected: str
+) -> list[Judged]:
+    place = evidence.place
+    if answer.succeeded or answer.status == 404:
+        kind = "an HTML page" if answer.is_html else f"no such JSON ({answer.content_type or 'no content type'})"
+        observed = f"{answer.request}: {answer.status}, but {kind}"
+        return [wrong(rule, blame(evidence, "endpoint", "front_door"), place, answer.request, observed, expected)]
+    found = gateway(answer, evidence)
+    if found is None and not evidence.ok("front_door") and not evidence.ok(sibling):
+        found = _behind_load_balancer(answer, evidence)
+    if found is None:
+        found = blame(evidence, service, sibling)
+    if found.layer == UNKNOWN and evidence.is_down(service):
+        found = blame(evidence, service, "front_door")
+    seen = "; ".join(part for part in (answer.describe(), evidence.pods(service)) if part)
+    return [wrong(rule, found, place, answer.request, seen, expected)]
+
+
+def inside(evidence: Evidence) -> list[Judged]:
+    """Whether the cluster tells what it was asked, where it was asked."""
+    told = next((sample for sample in reversed(evidence.queue)), None)
+    if told is None and not evidence.workloads and not evidence.cluster_reason:
+        return []
+    place = evidence.place
+    subject, expected = f"namespace {place.namespace}, release {place.release}", "the pods and the queue's counters"
+    reasons = [evidence.cluster_reason, told.reason if told is not None else ""]
+    if any(reasons):
+        advice = "without them a layer behind the queue stays unknown"
+        command = place.kubectl("auth can-i --list")
+        missing = Blame(UNKNOWN, advice=advice, command=command)
+        observed = "; ".join(dict.fromkeys(filter(None, reasons)))
+        return [wrong("inside", missing, place, subject, observed, expected, status="warn")]
+    observed = "; ".join(workload.describe(name) for name, workload in sorted(evidence.workloads.items()))
+    return [passed("inside", "ingest-workers", subject, observed or "the queue's counters", expected)]
+
+
+def auth(evidence: Evidence) -> list[Judged]:
     """Key and workspace, which are looked up in Postgres."""
     answer = evidence.get("auth")
     if answer is None:
         return []
     expected = "status 200 and an array of projects"
     if stage_passed(answer):
-        return [finding("auth", "pass", "api-key", answer.request, answer.describe(), expected)]
-    component, remedy = store_fault(answer, evidence, "postgres")
-    return [finding("auth", "fail", component, answer.request, answer.describe(), expected, remedy)]
+        return [answered("auth", "auth", answer, expected)]
+    found = refused(answer, evidence) or gateway(answer, evidence) or _postgres(evidence)
+    return [wrong("auth", found, evidence.place, answer.request, answer.describe(), expected)]
 
 
-def project(evidence: Evidence) -> list[Finding]:
+def project(evidence: Evidence) -> list[Judged]:
     """Making a project, which is a write to Postgres."""
     answer = evidence.get("project")
     if answer is None:
         return []
     expected = "status 200, or 409 for a project that is there"
     if answer.succeeded or answer.status == 409:
-        return [finding("project", "pass", "postgres", answer.request, answer.describe(), expected)]
-    component, remedy = store_fault(answer, evidence, "postgres")
-    if answer.status == 403 and not answer.is_html:
-        component, remedy = "api-key", "the key reads but may not write; make one with a role that may, not read-only"
-    return [finding("project", "fail", component, answer.request, answer.describe(), expected, remedy)]
+        return [answered("project", "postgres", answer, expected)]
+    found = gateway(answer, evidence)
+    if answer.status in (401, 403) and found is None:
+        found = blame(evidence, "auth", "auth", advice="the key reads and may not write: make one that may")
+    found = found or refused(answer, evidence) or blame(evidence, "postgres", "auth")
+    return [wrong("project", found, evidence.place, answer.request, answer.describe(), expected)]
 
 
-def control_read(evidence: Evidence) -> list[Finding]:
+def control_read(evidence: Evidence) -> list[Judged]:
     """A query of runs before anything was sent, which reads ClickHouse."""
     answer = evidence.get("control_read")
     if answer is None:
         return []
     expected = "status 200 and a list of runs, empty or not"
     if stage_passed(answer):
-        return [finding("control_read", "pass", "clickhouse", answer.request, answer.describe(), expected)]
-    component, remedy = store_fault(answer, evidence, "clickhouse")
+        return [answered("control_read", "clickhouse-read", answer, expected)]
+    found = refused(answer, evidence) or gateway(answer, evidence) or blame(evidence, "clickhouse-read", "auth_after")
     health = evidence.get("store_health")
     seen = f"{answer.describe()}; {health.describe()}" if health else answer.describe()
-    return [finding("control_read", "fail", component, answer.request, seen, expected, remedy)]
+    return [wrong("control_read", found, evidence.place, answer.request, seen, expected)]
 
 
-def store_fault(answer: Observed, evidence: Evidence, store: str) -> tuple[str, str]:
-    """Component and remedy for a call of backend that failed; the store only where backend itself answers.
-
-    For ClickHouse the neighbour that must pass is a read of Postgres by the same service and key.
-    """
-    place = evidence.place
-    if answer.status in (401, 403) and not answer.is_html:
-        return "api-key", (
-            "the key is not accepted: look whether it was made in this installation and workspace, and whether "
-            "config.apiKeySalt changed since (that voids every key)"
-        )
+def refused(answer: Observed, evidence: Evidence) -> Blame | None:
+    """Who refuses the caller, where the answer is such a refusal and comes from the application."""
+    if answer.is_html or answer.status not in (401, 403, 429) or answer.server.startswith("awselb"):
+        return None
     if answer.status == 429:
-        return "quota", "raise the workspace's usage limit, or wait until it is reset"
-    if _is_gateway(answer):
-        return _gateway(answer, place)
-    if answer.succeeded:
-        return "base-path", "the path leads to the web page: give the URL with its base path (config.basePath)"
-    witness = evidence.ok("auth") if store == "clickhouse" else evidence.ok("backend") and evidence.ok("info")
-    if witness and (answer.is_server_error or answer.timed_out):
-        return store, _STORE_REMEDIES[store].format(
-            logs=place.logs("backend"),
-            clickhouse=place.kubectl(f"logs statefulset/{place.release}-clickhouse --tail=100"),
-        )
-    return "unknown", f"no passing neighbour tells the layer: read {place.logs('backend')}"
+        return blame(evidence, "quota", "info", "backend")
+    if evidence.ok("auth_without_workspace"):
+        return blame(evidence, "workspace", "auth_without_workspace")
+    if "org_scoped_key_requires_workspace" in answer.head:
+        advice = "the key belongs to the organization: name the workspace by workspace_id"
+        return blame(evidence, "workspace", "backend", "info", advice=advice)
+    return blame(evidence, "auth", "backend", "info")
 
 
-_STORE_REMEDIES = {
-    "postgres": "backend runs but cannot use Postgres (or, as cache, Redis): {logs}; then the endpoint, password and "
-    "security group of the database",
-    "clickhouse": "backend reads Postgres but not ClickHouse: {logs}; then disk, memory and running queries of "
-    "ClickHouse: {clickhouse}",
-}
-
-
-def _service_fault(answer: Observed, place: Place, service: str, *neighbours: bool) -> tuple[str, str]:
-    """A service is named only where a neighbour came through the same frontend."""
-    if answer.status is not None and (300 <= answer.status < 400 or answer.status == 403):
-        return gateway_fault(answer, place)
-    if answer.status == 404:
-        return "base-path", "the path is not there: give the URL with its base path (chart value config.basePath)"
-    if any(neighbours):
-        return service, f"its pods do not answer while the frontend does: {place.state(service)}; {place.logs(service)}"
-    return _gateway(answer, place)
-
-
-def _is_gateway(answer: Observed) -> bool:
-    redirected = answer.status is not None and 300 <= answer.status < 400
-    return answer.phase in TRANSPORT_PHASES or redirected or (answer.is_html and not answer.succeeded)
-
-
-def _gateway(answer: Observed, place: Place) -> tuple[str, str]:
+def gateway(answer: Observed, evidence: Evidence) -> Blame | None:
+    """Who wrote a redirect, a refusal or a limit in front of the application; nobody where it is none of these."""
     if answer.status is None:
-        lost = transport_finding("probe.lost", answer, place)
-        return lost.component, lost.remedy
-    return gateway_fault(answer, place)
+        return unreached(answer, evidence) if answer.phase in TRANSPORT_PHASES else None
+    proxy = next((layer for name, layer in _PROXIES.items() if answer.server.startswith(name)), UNKNOWN)
+    reached = f"{evidence.place.address} takes connections and answers"
+    if 300 <= answer.status < 400:
+        advice = f"use the URL that it redirects to ({answer.location or 'no Location given'})"
+        return Blame(proxy, reached, advice, f"curl -I {evidence.place.url}/api/v1/info")
+    if answer.status == 403 and (answer.is_html or answer.server.startswith("awselb")):
+        return Blame("waf", reached)
+    if answer.status == 413:
+        advice = "a limit of the body's size is in the way: raise it (the frontend's own is 25 MB)"
+        smaller = blame(evidence, proxy, "post_small", "auth", advice=advice)
+        return smaller if answer.is_html or not answer.shape else blame(evidence, "platform-backend", "auth")
+    if answer.status == 404 and answer.server.startswith("awselb"):
+        return Blame("load-balancer", reached, "no rule of it leads here: see the Ingress")
+    return None
 
 
-def _page(answer: Observed) -> str:
-    kind = "an HTML page" if answer.is_html else f"no such JSON ({answer.content_type or 'no content type'})"
-    return f"{answer.request}: {answer.status}, but {kind}"
+def _behind_load_balancer(answer: Observed, evidence: Evidence) -> Blame:
+    """What is at fault where nothing behind the load balancer answered; its pods tell more where they are known."""
+    down = evidence.is_down("frontend")
+    reached = f"{evidence.place.address} takes connections and answers"
+    if down:
+        return Blame("frontend", evidence.pods("frontend"))
+    if answer.status not in (502, 503, 504) or not answer.is_html:
+        return Blame(UNKNOWN, why=evidence.pods("frontend"))
+    if down is None:
+        # 502: a target that refuses; 503: no target at all; 504: a target that is silent, or a filter before it.
+        return Blame("frontend", reached) if answer.status != 504 else Blame(UNKNOWN)
+    return Blame("security-group" if answer.status == 504 else "load-balancer", evidence.pods("frontend"))
+
+
+def _postgres(evidence: Evidence) -> Blame:
+    """Postgres where backend's other stores answer; Redis where that one fails too, as the key may be cached there."""
+    if not evidence.ok("info") or not evidence.ok("backend"):
+        return Blame(UNKNOWN)
+    redis = evidence.get("redis_read")
+    if redis is not None and redis.is_server_error:
+        return blame(evidence, "redis", "store_health")
+    return blame(evidence, "postgres", "redis_read", "store_health", "backend")

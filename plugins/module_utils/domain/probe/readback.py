@@ -4,36 +4,52 @@
 
 from __future__ import annotations
 
-from ansible_collections.langsmith.aws.plugins.module_utils.domain.finding import Finding
-from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe.evidence import Evidence, SentRun, finding
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.answers import Observed
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe.arrival import lagging
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe.evidence import Evidence, SentRun
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe.layers import (
+    UNKNOWN,
+    Blame,
+    Judged,
+    answered,
+    blame,
+    passed,
+    wrong,
+)
 
 BLOB_SOURCE = "P0 reference architecture: blob storage is required for production"
 
 
-def payload(evidence: Evidence) -> list[Finding]:
+def payload(evidence: Evidence) -> list[Judged]:
     """Whether the small payloads came back as they were sent."""
-    findings = []
+    judged = []
+    expected = "inputs and outputs as they were sent"
     for role in ("root", "child"):
         run = evidence.run(role)
         if run is None or run.complete_after is None:
             continue
-        wrong = [name for name, sent, found in _payloads(run) if found != sent]
-        expected = "inputs and outputs as they were sent"
-        if not wrong:
+        rule = f"payload_{role}"
+        if _small_equal(run):
             observed = "inputs and outputs are equal by SHA-256"
-            findings.append(finding(f"payload_{role}", "pass", "clickhouse", run.run_id, observed, expected))
+            judged.append(passed(rule, "clickhouse-read", run.run_id, observed, expected))
             continue
         answer = evidence.get(f"fetch_{role}")
-        seen = answer.describe() if answer is not None and not answer.succeeded else _differences(run)
-        remedy = f"the run is listed but its content is not what was sent: {evidence.place.logs('backend')}"
-        findings.append(finding(f"payload_{role}", "fail", "read path", run.run_id, seen, expected, remedy))
-    return findings
+        failed = answer is not None and not answer.succeeded
+        seen = answer.describe() if failed and answer is not None else _differences(run)
+        found = lagging(evidence) or _fetched_late(answer, run) or Blame(UNKNOWN, why="the run itself is listed")
+        judged.append(wrong(rule, found, evidence.place, run.run_id, seen, expected))
+    return judged
 
 
-def blob(evidence: Evidence) -> list[Finding]:
+def _fetched_late(answer: Observed | None, run: SentRun) -> Blame | None:
+    """Replica lag where the run is not there by its id, though a query found it before."""
+    if answer is None or answer.status != 404:
+        return None
+    return Blame("replica-lag", f"a query found it {run.complete_after or 0:.1f} s after it was accepted")
+
+
+def blob(evidence: Evidence) -> list[Judged]:
     """Whether a large input and an attachment came back, which travel through blob storage."""
-    if not evidence.ok("info"):
-        return []
     run = evidence.run("large")
     if run is None:
         return _untested(evidence)
@@ -42,50 +58,55 @@ def blob(evidence: Evidence) -> list[Finding]:
     expected = "large input and attachment as they were sent"
     if all(found == sent for _name, sent, found in _payloads(run)):
         observed = "large input, outputs and attachment are equal by SHA-256"
-        return [finding("blob", "pass", "blob-storage", run.run_id, observed, expected)]
-    component = "blob-storage" if _small_arrived(evidence) else "unknown"
-    for stage in ("download_attachment", "download_inputs", "fetch_large"):
-        answer = evidence.get(stage)
-        if answer is not None and not answer.succeeded:
-            remedy = (
-                "the object is recorded but cannot be read: see the read permission of platform-backend's role on "
-                f"bucket and KMS key: {evidence.place.logs('platform-backend')}"
-            )
-            return [finding("blob", "fail", component, run.run_id, answer.describe(), expected, remedy)]
-    remedy = (
-        "the run is there and its large payload is not: see the write permission of the roles of platform-backend and "
-        f"ingest-queue on bucket and KMS key: {evidence.place.logs('ingest-queue')}"
-    )
-    return [finding("blob", "fail", component, run.run_id, _differences(run), expected, remedy)]
+        return [passed("blob", "blob-read", run.run_id, observed, expected)]
+    failed = _failed_read(evidence)
+    seen = failed.describe() if failed is not None else _differences(run)
+    return [wrong("blob", _blob_fault(evidence, run, failed), evidence.place, run.run_id, seen, expected)]
 
 
-def cleanup(evidence: Evidence) -> list[Finding]:
+def _failed_read(evidence: Evidence) -> Observed | None:
+    answers = (evidence.get(stage) for stage in ("download_attachment", "download_inputs", "fetch_large"))
+    return next((answer for answer in answers if answer is not None and not answer.succeeded), None)
+
+
+def _blob_fault(evidence: Evidence, run: SentRun, failed: Observed | None) -> Blame:
+    """Reading where the run says where the object is and it cannot be had, writing where there is none."""
+    root = evidence.run("root")
+    if root is None or root.complete_after is None or not _small_equal(root):
+        return Blame(UNKNOWN, why="the small payloads are not as they were sent either")
+    witness = "the small trace came back as it was sent"
+    if failed is not None and failed.stage == "fetch_large":
+        return lagging(evidence) or _fetched_late(failed, run) or Blame(UNKNOWN)
+    if failed is not None:
+        return Blame("blob-write" if failed.status == 404 else "blob-read", witness)
+    return Blame("blob-write", witness)
+
+
+def cleanup(evidence: Evidence) -> list[Judged]:
     """Whether what the probe wrote was taken away."""
     answer = evidence.get("cleanup")
     if answer is None:
         return []
     expected = "status 200"
     if answer.succeeded:
-        return [finding("cleanup", "pass", "langsmith", answer.request, answer.describe(), expected)]
-    remedy = "delete the probe's project or trace by hand in the web page"
-    return [finding("cleanup", "warn", "langsmith", answer.request, answer.describe(), expected, remedy)]
+        return [answered("cleanup", "backend", answer, expected)]
+    found = blame(evidence, "backend", "read", advice="delete the probe's project or trace by hand in the web page")
+    return [wrong("cleanup", found, evidence.place, answer.request, answer.describe(), expected, status="warn")]
 
 
-def _untested(evidence: Evidence) -> list[Finding]:
+def _untested(evidence: Evidence) -> list[Judged]:
     if evidence.blob_enabled or not evidence.ok("post_small"):
         return []
-    told = (
-        "does not say whether blob storage is on" if evidence.blob_enabled is None else "says that blob storage is off"
-    )
-    remedy = "set config.blobStorage.enabled=true with an S3 bucket; only short-lived development does without"
+    told = "does not say whether blob storage is on" if evidence.blob_enabled is None else "says that it is off"
+    advice = "set config.blobStorage.enabled=true with an S3 bucket; only short-lived development does without"
+    found = blame(evidence, "blob-write", "info", advice=advice)
     observed = f"/info {told}, so no large payload was sent"
-    expected = "blob_storage_enabled"
-    return [finding("blob", "warn", "blob-storage", evidence.place.url, observed, expected, remedy, BLOB_SOURCE)]
+    place, expected = evidence.place, "blob_storage_enabled"
+    return [wrong("blob", found, place, place.url, observed, expected, status="warn", source=BLOB_SOURCE)]
 
 
-def _small_arrived(evidence: Evidence) -> bool:
-    root = evidence.run("root")
-    return root is not None and all(found == sent for _name, sent, found in _payloads(root))
+def _small_equal(run: SentRun) -> bool:
+    return all(found == sent for _name, sent, found in _payloads(run))
 
 
 def _payloads(run: SentRun) -> list[tuple[str, str, str | None]]:

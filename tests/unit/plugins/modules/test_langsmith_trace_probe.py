@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
+from ansible_collections.amazon.aws.plugins.module_utils.modules import aws_argument_spec
 from ansible_collections.langsmith.aws.plugins.modules import langsmith_trace_probe
 
 from tests.unit.plugins.scripted import SILENCE, Asked, Running, Said, make_authority, page, said, serve
@@ -85,7 +87,7 @@ def test_a_healthy_installation_passes_every_stage_and_keeps_nothing(
     ]
     assert langsmith.projects == {}
     assert set(result["timings"]) == {
-        "connect", "info", "auth", "project", "accept", "visible", "complete", "queue_delay", "read", "blob", "total",
+        "connect", "info", "auth", "project", "accepted", "visible", "complete", "queue_delay", "read", "blob", "total",
     }  # fmt: skip
     assert result["timings"]["queue_delay"] == 1.25
     assert result["trace_url"].startswith(f"http://{server.address}/o/")
@@ -103,6 +105,66 @@ def test_the_large_input_is_64_kib_and_the_small_trace_is_a_root_with_a_child(
     assert child["dotted_order"].startswith(root["dotted_order"] + ".")
     assert child["trace_id"] == root["trace_id"] == root["id"]
     assert len(large["inputs"]["content"]) == 64 * 1024
+
+
+def test_feedback_is_sent_and_listed_where_it_is_wanted(probe: Probe, langsmith: ScriptedLangSmith) -> None:
+    result = probe(feedback=True)
+    assert result["healthy"]
+    assert [entry["run_id"] for entry in langsmith.feedback] == [result["run_id"]]
+    assert result["timings"]["feedback"] >= 0
+
+
+def test_bodies_are_compressed_where_that_is_wanted(probe: Probe, langsmith: ScriptedLangSmith) -> None:
+    result = probe(compression="zstd")
+    assert result["healthy"]
+    assert set(langsmith.encodings) == {"zstd"}
+    assert "compression" in findings(result, "pass")
+
+
+def test_a_refused_encoding_is_named_and_everything_else_is_tried_plain(
+    probe: Probe, langsmith: ScriptedLangSmith
+) -> None:
+    def refuse(asked: Asked) -> Said | None:
+        return said({"error": "Unsupported media type"}, 415) if asked.headers.get("content-encoding") else None
+
+    langsmith.faults.append(refuse)
+    result = probe(compression="zstd")
+    assert findings(result, "fail") == {"compression": "platform-backend"}
+    assert "compression to none" in next(
+        entry["remedy"] for entry in result["findings"] if entry["id"] == "probe.compression"
+    )
+    assert set(langsmith.encodings) == {""}
+
+
+def test_compression_without_its_package_says_what_to_install(
+    probe: Probe, server: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "zstandard", None)
+    result = probe(compression="zstd")
+    assert result["failed"]
+    assert "pip install zstandard" in result["msg"]
+    assert server.connections == []
+
+
+def test_a_workspace_that_the_key_is_not_for_is_told_from_a_bad_key(probe: Probe, langsmith: ScriptedLangSmith) -> None:
+    def elsewhere(asked: Asked) -> Said | None:
+        return said({"detail": "Forbidden"}, 403) if asked.headers.get("x-tenant-id") else None
+
+    langsmith.faults.append(on("GET", "/api/v1/sessions", elsewhere))
+    result = probe(workspace_id="33333333-3333-4333-8333-333333333333")
+    assert findings(result, "fail") == {"auth": "workspace"}
+    assert [witness["status"] for witness in result["witnesses"]] == ["fail", "pass"]
+
+
+def test_a_result_names_the_layer_its_witnesses_and_the_next_command(
+    probe: Probe, langsmith: ScriptedLangSmith
+) -> None:
+    langsmith.faults.append(on("GET", "/api/v1/ok", page(502, "nginx")))
+    result = probe(namespace="tracing", release="acme")
+    assert result["layer"] == "backend"
+    assert [witness["stage"] for witness in result["witnesses"]] == ["backend", "neighbour"]
+    assert result["next_command"] == "kubectl -n tracing describe deployment/acme-backend"
+    assert result["charts"][0]["kind"] == "timeline"
 
 
 def test_check_mode_sends_nothing_and_says_what_it_would_send(probe: Probe, server: Running) -> None:
@@ -134,7 +196,7 @@ def test_without_blob_storage_no_large_trace_is_sent_and_a_warning_says_so(
     langsmith.blob_storage = False
     result = probe()
     assert result["healthy"]
-    assert findings(result, "warn") == {"blob": "blob-storage"}
+    assert findings(result, "warn") == {"blob": "blob-write"}
     assert len(langsmith.runs) == 2
 
 
@@ -144,8 +206,8 @@ SICK_STORE = said({"detail": "Internal server error"}, 500)
 @pytest.mark.parametrize(
     ("faults", "failed"),
     [
-        ([on("GET", "/api/v1/info", page(200, "nginx"))], {"info": "base-path"}),
-        ([on("GET", "/api/v1/info", said({"detail": "Unauthorized"}, 401))], {"info": "api-key"}),
+        ([on("GET", "/api/v1/info", page(200, "nginx"))], {"info": "endpoint"}),
+        ([on("GET", "/api/v1/info", said({"detail": "Unauthorized"}, 401))], {"info": "auth"}),
         ([on("GET", "/api/v1/info", page(502, "nginx"))], {"info": "platform-backend"}),
         ([on("GET", "/api/v1/info", SILENCE)], {"info": "platform-backend"}),
         (
@@ -153,19 +215,26 @@ SICK_STORE = said({"detail": "Internal server error"}, 500)
             {"info": "platform-backend"},
         ),
         ([on("GET", "/api/v1/ok", page(502, "nginx"))], {"backend": "backend"}),
-        ([on("GET", "/api/v1/sessions", said({"detail": "Invalid token"}, 401))], {"auth": "api-key"}),
-        ([on("GET", "/api/v1/sessions", page(403))], {"auth": "firewall"}),
+        ([on("GET", "/api/v1/sessions", said({"detail": "Invalid token"}, 401))], {"auth": "auth"}),
+        ([on("GET", "/api/v1/sessions", page(403))], {"auth": "waf"}),
         ([on("GET", "/api/v1/sessions", SICK_STORE)], {"auth": "postgres"}),
         ([on("POST", "/api/v1/sessions", SICK_STORE)], {"project": "postgres"}),
-        ([on("POST", "/api/v1/sessions", said({"detail": "Forbidden"}, 403))], {"project": "api-key"}),
-        ([on("POST", "/api/v1/runs/query", SICK_STORE)], {"control_read": "clickhouse"}),
-        ([on("POST", "/api/v1/runs/query", SILENCE)], {"control_read": "clickhouse"}),
-        ([on("POST", "/api/v1/runs/multipart", said({"error": "x"}, 500))], {"post_small": "redis"}),
-        ([on("POST", "/api/v1/runs/multipart", page(413, "nginx"))], {"post_small": "size-limit"}),
+        ([on("POST", "/api/v1/sessions", said({"detail": "Forbidden"}, 403))], {"project": "auth"}),
+        ([on("POST", "/api/v1/runs/query", SICK_STORE)], {"control_read": "clickhouse-read"}),
+        ([on("POST", "/api/v1/runs/query", SILENCE)], {"control_read": "clickhouse-read"}),
+        (
+            [
+                on("POST", "/api/v1/runs/multipart", said({"error": "x"}, 500)),
+                on("GET", "/api/v1/metrics/queue/default", said({"error": "x"}, 500)),
+            ],
+            {"post_small": "redis"},
+        ),
+        ([on("POST", "/api/v1/runs/multipart", said({"error": "x"}, 500))], {"post_small": "unknown"}),
+        ([on("POST", "/api/v1/runs/multipart", page(413, "nginx"))], {"post_small": "frontend"}),
         ([on("POST", "/api/v1/runs/multipart", said({"detail": "limit"}, 429))], {"post_small": "quota"}),
-        ([on("POST", "/api/v1/runs/multipart", said({"error": "x"}, 422))], {"post_small": "probe"}),
+        ([on("POST", "/api/v1/runs/multipart", said({"error": "x"}, 422))], {"post_small": "version"}),
         ([on("POST", "/api/v1/runs/multipart", said({"detail": "Not Found"}, 404))], {"post_small": "version"}),
-        ([on("POST", "/api/v1/runs/multipart", page(403))], {"post_small": "firewall"}),
+        ([on("POST", "/api/v1/runs/multipart", page(403))], {"post_small": "waf"}),
     ],
 )
 def test_a_fault_on_the_way_in_is_one_failure_that_names_the_layer(
@@ -175,15 +244,16 @@ def test_a_fault_on_the_way_in_is_one_failure_that_names_the_layer(
     result = probe(timeout=0.4)
     assert not result["healthy"]
     assert findings(result, "fail") == failed
-    assert findings(result, "unknown") == {"not_reached": "langsmith"}
+    assert findings(result, "unknown") == {"not_reached": "unknown"}
+    assert result["layer"] == next(iter(failed.values()))
 
 
-def test_when_every_page_is_the_load_balancers_it_is_the_load_balancer(
+def test_when_the_load_balancer_has_no_target_the_frontend_is_not_there(
     probe: Probe, langsmith: ScriptedLangSmith
 ) -> None:
     langsmith.faults.append(lambda _asked: page(503))
     result = probe()
-    assert set(findings(result, "fail").values()) == {"load-balancer"}
+    assert set(findings(result, "fail").values()) == {"frontend"}
     assert not result["changed"]
 
 
@@ -207,8 +277,8 @@ def test_a_trace_that_never_appears_without_queue_counters_has_no_layer_named(
     langsmith.visible = lambda run: False
     result = probe()
     assert findings(result, "fail") == {
-        "visible": "write path, layer unknown",
-        "visible_large": "write path, layer unknown",
+        "visible": "unknown",
+        "visible_large": "unknown",
     }
     assert langsmith.projects == {}
 
@@ -217,7 +287,7 @@ def test_a_large_trace_that_never_appears_beside_a_small_one_that_does_is_blob_s
     probe: Probe, langsmith: ScriptedLangSmith
 ) -> None:
     langsmith.visible = lambda run: "s3_urls" not in run
-    assert findings(probe(), "fail") == {"visible_large": "blob-storage"}
+    assert findings(probe(), "fail") == {"visible_large": "blob-write"}
 
 
 def test_clickhouse_that_fails_after_the_trace_was_sent_is_told_by_the_control_read(
@@ -225,42 +295,18 @@ def test_clickhouse_that_fails_after_the_trace_was_sent_is_told_by_the_control_r
 ) -> None:
     langsmith.faults.append(on("POST", "/api/v1/runs/query", lambda _asked: SICK_STORE if langsmith.runs else None))
     langsmith.visible = lambda run: False
-    assert set(findings(probe(), "fail").values()) == {"clickhouse"}
-
-
-@pytest.mark.parametrize(
-    ("pending", "retry", "component"),
-    [
-        ([3, 4, 4, 4, 4, 4, 4, 4], [0] * 8, "ingest-queue"),
-        ([0, 90, 70, 50, 40, 30, 20, 10], [0] * 8, "write path, layer unknown"),
-        ([0] * 8, [0, 1, 2, 3, 4, 5, 6, 7], "clickhouse"),
-        ([0] * 8, [0] * 8, "write path, layer unknown"),
-    ],
-)
-def test_queue_counters_tell_why_a_trace_never_appears(
-    probe: Probe, langsmith: ScriptedLangSmith, pending: list[int], retry: list[int], component: str
-) -> None:
-    langsmith.visible = lambda run: False
-    samples = iter(zip(pending, retry, strict=True))
-
-    def counters(_asked: Asked) -> Said:
-        waiting, again = next(samples)
-        return said({"ingestion_queue": {"pending": waiting, "retry": again}})
-
-    with serve(counters) as metrics:
-        result = probe(queue_metrics_url=f"http://{metrics.address}/metrics?format=json")
-    assert set(findings(result, "fail").values()) == {component}
+    assert set(findings(probe(), "fail").values()) == {"clickhouse-read"}
 
 
 def test_a_patch_that_is_lost_leaves_the_trace_pending(probe: Probe, langsmith: ScriptedLangSmith) -> None:
     langsmith.faults.append(lambda asked: said({"message": ""}, 202) if ingests(asked, "patch", large=False) else None)
-    assert findings(probe(), "fail") == {"complete": "write path, layer unknown"}
+    assert findings(probe(), "fail") == {"complete": "lost-patch"}
 
 
 def test_a_patch_that_is_refused_is_one_failure_and_no_waiting(probe: Probe, langsmith: ScriptedLangSmith) -> None:
     langsmith.faults.append(lambda asked: said({"error": "x"}, 500) if ingests(asked, "patch", large=False) else None)
     result = probe(wait_timeout=30)
-    assert findings(result, "fail") == {"patch_small": "redis"}
+    assert findings(result, "fail") == {"patch_small": "unknown"}
     assert result["timings"]["total"] < 10
 
 
@@ -268,7 +314,7 @@ def test_a_large_trace_refused_where_the_small_one_passes_is_blob_storage(
     probe: Probe, langsmith: ScriptedLangSmith
 ) -> None:
     langsmith.faults.append(lambda asked: said({"error": "x"}, 500) if ingests(asked, "post", large=True) else None)
-    assert findings(probe(), "fail") == {"post_large": "blob-storage"}
+    assert findings(probe(), "fail") == {"post_large": "blob-write"}
 
 
 def test_a_platform_backend_that_dies_on_the_trace_is_told_from_redis(
@@ -291,7 +337,7 @@ def test_a_second_sending_that_is_taken_again_is_a_warning_on_redis(probe: Probe
 
 def test_a_missing_child_has_no_layer_named(probe: Probe, langsmith: ScriptedLangSmith) -> None:
     langsmith.visible = lambda run: run.get("parent_run_id") is None
-    assert findings(probe(), "fail") == {"child": "write path, layer unknown"}
+    assert findings(probe(), "fail") == {"child": "unknown"}
 
 
 def test_a_child_that_comes_and_goes_is_replica_lag(probe: Probe, langsmith: ScriptedLangSmith) -> None:
@@ -304,12 +350,12 @@ def test_a_child_that_comes_and_goes_is_replica_lag(probe: Probe, langsmith: Scr
         return said({"runs": []}) if len(asked_for_children) == 2 else None
 
     langsmith.faults.append(on("POST", "/api/v1/runs/query", flapping))
-    assert findings(probe(), "fail") == {"child": "clickhouse"}
+    assert findings(probe(), "fail") == {"child": "replica-lag"}
 
 
 def test_a_payload_that_came_back_changed_is_a_failure(probe: Probe, langsmith: ScriptedLangSmith) -> None:
     langsmith.stored = lambda run: {**run, "outputs": {"marker": "another"}} if run.get("parent_run_id") else run
-    assert findings(probe(), "fail") == {"payload_child": "read path"}
+    assert findings(probe(), "fail") == {"payload_child": "unknown"}
 
 
 @pytest.mark.parametrize(
@@ -324,7 +370,7 @@ def test_a_large_payload_that_is_missing_is_blob_storage(
 ) -> None:
     langsmith.stored = stored
     result = probe()
-    assert findings(result, "fail") == {"blob": "blob-storage"}
+    assert findings(result, "fail") == {"blob": "blob-write"}
     assert observed in next(entry["observed"] for entry in result["findings"] if entry["id"] == "probe.blob")
 
 
@@ -333,7 +379,7 @@ def test_an_attachment_that_cannot_be_downloaded_is_blob_storage_and_its_address
 ) -> None:
     langsmith.faults.append(on("GET", "/api/v1/public/download", page(403)))
     result = probe()
-    assert findings(result, "fail") == {"blob": "blob-storage"}
+    assert findings(result, "fail") == {"blob": "blob-read"}
     assert "jwt" not in json.dumps(result)
 
 
@@ -354,7 +400,7 @@ def test_a_large_input_that_was_moved_to_blob_storage_is_read_from_there(
 def test_a_long_queue_delay_fails_even_when_the_trace_was_seen(probe: Probe, langsmith: ScriptedLangSmith) -> None:
     langsmith.stored = lambda run: {**run, "inserted_at": "2026-11-21T10:01:30+00:00"}
     result = probe()
-    assert findings(result, "fail") == {"queue_delay": "ingest-queue"}
+    assert findings(result, "fail") == {"queue_delay": "unknown"}
     assert result["timings"]["queue_delay"] == 90.0
 
 
@@ -366,7 +412,7 @@ def test_without_server_times_the_probes_own_clock_bounds_the_delay(probe: Probe
 
 
 def test_visible_later_than_expected_is_a_warning(probe: Probe, langsmith: ScriptedLangSmith) -> None:
-    result = probe(visible_within=0.000001)
+    result = probe(thresholds={"visible": 0.000001})
     assert result["healthy"]
     assert set(findings(result, "warn")) == {"visible", "visible_large"}
 
@@ -375,7 +421,7 @@ def test_a_project_that_cannot_be_removed_is_a_warning(probe: Probe, langsmith: 
     langsmith.faults.append(on("DELETE", "/api/v1/sessions/*", SICK_STORE))
     result = probe()
     assert result["healthy"]
-    assert findings(result, "warn") == {"cleanup": "langsmith"}
+    assert findings(result, "warn") == {"cleanup": "backend"}
     assert result["project"]["kept"]
 
 
@@ -388,6 +434,8 @@ def test_a_project_that_cannot_be_removed_is_a_warning(probe: Probe, langsmith: 
         ({"ca_file": "/nowhere.crt", "endpoint": "https://langsmith.test"}, "ca_file /nowhere.crt cannot be read"),
         ({"connect_to": "here"}, "is not of the form host:port"),
         ({"api_key": "two words"}, "the API key is empty or holds a blank"),
+        ({"kubeconfig": "/nowhere.yml"}, "/nowhere.yml"),
+        ({"thresholds": {"visible": 0}}, "visible: 0"),
         ({"api_key": None}, "one of the following is required: api_key, api_key_secret"),
     ],
 )
@@ -398,6 +446,11 @@ def test_an_option_that_cannot_be_used_fails_with_its_name(
     assert result["failed"]
     assert complaint in result["msg"]
     assert "two words" not in json.dumps(result)
+
+
+def test_the_aws_options_are_those_of_every_other_aws_module() -> None:
+    spec = langsmith_trace_probe.argument_spec()
+    assert {name: spec.get(name) for name in aws_argument_spec()} == aws_argument_spec()
 
 
 @pytest.mark.parametrize("suffix", ["", "/", "/api", "/api/v1", "/api/v1/"])
@@ -418,3 +471,16 @@ def test_over_tls_the_certificate_is_checked_for_the_urls_name_and_reached_by_co
         result = probe(connect_to=secure.address, **options)
     assert findings(result, "fail") == {"tls": "certificate"}
     assert "other.test" in result["findings"][0]["observed"]
+
+
+def test_a_load_is_told_in_check_mode_and_nothing_is_sent(probe: Probe, server: Running) -> None:
+    load = {"rate": 2, "duration": 1, "inventory": [f"http://{server.address}"]}
+    result = probe(_ansible_check_mode=True, load=load)
+    assert result["would_send"] == result["load"]["plan"]["says"]
+    assert server.connections == []
+
+
+def test_a_load_on_an_endpoint_that_is_not_in_the_inventory_is_refused(probe: Probe, server: Running) -> None:
+    result = probe(load={"rate": 2, "duration": 1, "inventory": ["https://other.test"]})
+    assert result["failed"]
+    assert server.connections == []

@@ -9,20 +9,26 @@ from typing import Any
 
 import pytest
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.answers import Observed
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.charts import parse_charts
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.endpoint import Place
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.finding import Finding
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.langsmith import key_headers, parse_endpoint
-from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe import documents
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe import documents, verdict
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe.evidence import (
     Evidence,
+    Latency,
     QueueSample,
     SentRun,
+    Workload,
     seconds_between,
 )
-from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe.ingest import queue_trend
-from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe.verdict import is_healthy, judge, timings
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe.layers import LAYERS
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe.queue import queue_trend
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe.thresholds import limits
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe.timing import stages, timings
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe.verdict import is_healthy
 
 PLACE = Place("https://langsmith.test", "10.0.0.1:443", "tracing", "acme")
-UNKNOWN_LAYER = "write path, layer unknown"
 
 
 def json_answer(stage: str, status: int = 200, shape: str = "object", **more: Any) -> Observed:
@@ -37,8 +43,8 @@ def silence(stage: str) -> Observed:
     return Observed(stage, f"GET {stage}", phase="http", reason="no answer within 30 s", timed_out=True, seconds=30)
 
 
-def lost(stage: str, phase: str) -> Observed:
-    return Observed(stage, f"GET {stage}", phase=phase, reason="why", seconds=1)
+def lost(stage: str, phase: str, **more: Any) -> Observed:
+    return Observed(stage, f"GET {stage}", **{"phase": phase, "reason": "why", "seconds": 1, **more})
 
 
 def sent(role: Any, **changed: Any) -> SentRun:
@@ -66,7 +72,7 @@ PENDING = {"complete_after": None, "status": "pending", "found_outputs": ""}
 HEALTHY = Evidence(
     place=PLACE,
     answers=(
-        Observed("front_door", "GET /health", 200, "text/plain", seconds=0.1, connecting=0.05),
+        Observed("front_door", "GET /health", 200, "text/plain", seconds=0.1, connecting=0.05, handshake=0.01),
         json_answer("info"),
         json_answer("backend"),
         json_answer("auth", shape="array"),
@@ -92,19 +98,19 @@ HEALTHY = Evidence(
 )
 
 
-def with_answers(*answers: Observed, until: str = "", evidence: Evidence = HEALTHY) -> Evidence:
-    """The evidence with other answers for their stages; ``until`` is the last stage that was reached."""
+def with_answers(*answers: Observed, until: str = "", evidence: Evidence = HEALTHY, **facts: Any) -> Evidence:
+    """The evidence with other answers for their stages; ``until`` is the last of the usual stages that was reached."""
     kept = list(evidence.answers)
+    if until:
+        kept = kept[: [entry.stage for entry in kept].index(until) + 1]
     for answer in answers:
         stages = [entry.stage for entry in kept]
         if answer.stage in stages:
             kept[stages.index(answer.stage)] = answer
         else:
             kept.append(answer)
-    if until:
-        kept = kept[: [entry.stage for entry in kept].index(until) + 1]
     runs = evidence.runs if any(entry.stage == "read" for entry in kept) else ()
-    return replace(evidence, answers=tuple(kept), runs=runs)
+    return replace(evidence, answers=tuple(kept), **{"runs": runs, **facts})
 
 
 def with_runs(**changed: dict[str, Any]) -> Evidence:
@@ -112,13 +118,32 @@ def with_runs(**changed: dict[str, Any]) -> Evidence:
     return replace(HEALTHY, runs=tuple(replace(run, **changed.get(run.role, {})) for run in HEALTHY.runs))
 
 
-def with_queue(*pending: int | None, retry: tuple[int, ...] = ()) -> Evidence:
-    """A trace that never appeared, and what the queue did meanwhile."""
-    samples = tuple(
-        QueueSample(at * 40.0, count, retry[at] if retry else None, "" if count is not None else "status 401")
+READS_WORK = (json_answer("control_read_after"), json_answer("auth_after", shape="array"), json_answer("redis_read"))
+ALL_LOST = {"root": LOST, "child": LOST, "large": LOST}
+
+
+def samples(*pending: int | None, retry: tuple[int, ...] = (), **more: Any) -> tuple[QueueSample, ...]:
+    """What the queue did while a probe waited, 40 s apart."""
+    return tuple(
+        QueueSample(
+            at * 40.0,
+            count,
+            retry=retry[at] if retry else None,
+            reason="" if count is not None else "status 401",
+            **{name: values[at] for name, values in more.items()},
+        )
         for at, count in enumerate(pending)
     )
-    return replace(with_runs(root=LOST, child=LOST, large=LOST), queue=samples, children=())
+
+
+def with_queue(*pending: int | None, retry: tuple[int, ...] = (), **more: Any) -> Evidence:
+    """A trace that never appeared while reads work, and what the queue did meanwhile."""
+    evidence = with_answers(*READS_WORK, json_answer("repeat_after", 409), evidence=with_runs(**ALL_LOST))
+    return replace(evidence, queue=samples(*pending, retry=retry, **more), children=())
+
+
+def judge(evidence: Evidence) -> list[Finding]:
+    return [entry.finding for entry in verdict.judge(evidence)]
 
 
 def bad(evidence: Evidence, *statuses: str) -> dict[str, str]:
@@ -126,93 +151,276 @@ def bad(evidence: Evidence, *statuses: str) -> dict[str, str]:
     return {entry.id.removeprefix("probe."): entry.component for entry in judge(evidence) if entry.status in wanted}
 
 
+def layer(evidence: Evidence) -> str:
+    return str(verdict.fault(verdict.judge(evidence))["layer"])
+
+
 def test_healthy_evidence_passes_every_rule() -> None:
     findings = judge(HEALTHY)
     assert {finding.status for finding in findings} == {"pass"}
     assert is_healthy(findings)
     assert len(findings) == 22
+    assert verdict.fault(verdict.judge(HEALTHY)) == {"layer": "", "witnesses": [], "next_command": ""}
 
 
+def both(component: str) -> dict[str, str]:
+    return {"visible": component, "visible_large": component}
+
+
+TIMES: dict[str, dict[str, Any]] = {
+    "slow workers": {"waited": (Latency(5, 10), Latency(665, 21)), "stored": (Latency(1, 10), Latency(12, 21))},
+    "slow store": {"waited": (Latency(5, 10), Latency(7, 21)), "stored": (Latency(1, 10), Latency(661, 21))},
+}
+LATE = {"root": {"inserted": "2026-11-21T10:01:01"}}
+NO_PODS = {"frontend": Workload(0, 2), "ingest-queue": Workload(0, 2)}
+ALL_PODS = {"frontend": Workload(2, 2), "ingest-queue": Workload(2, 2)}
+ALL_503 = tuple(html(stage, 503) for stage in ("front_door", "info", "backend"))
+ALL_504 = tuple(html(stage, 504) for stage in ("front_door", "info", "backend"))
+
+#: Evidence, the components of the findings that fail, and the layer of the whole where it is not that of the first.
 CASES: dict[str, tuple[Evidence, dict[str, str]]] = {
     "1 name": (with_answers(lost("front_door", "dns"), until="front_door"), {"dns": "dns"}),
     "1 connection": (with_answers(lost("front_door", "tcp"), until="front_door"), {"tcp": "load-balancer"}),
-    "1 certificate": (with_answers(lost("front_door", "tls"), until="front_door"), {"tls": "certificate"}),
+    "1 packets dropped": (
+        with_answers(lost("front_door", "tcp", timed_out=True), until="front_door"),
+        {"tcp": "security-group"},
+    ),
+    "1 certificate": (
+        with_answers(lost("front_door", "tls", reason="the certificate has expired"), until="front_door"),
+        {"tls": "certificate"},
+    ),
+    "1 no TLS": (with_answers(lost("front_door", "tls"), until="front_door"), {"tls": "load-balancer"}),
+    "1 handshake hangs": (
+        with_answers(lost("front_door", "tls", timed_out=True), until="front_door"),
+        {"tls": "unknown"},
+    ),
     "2 no target": (
-        with_answers(html("front_door", 503), html("info", 503), html("backend", 503), until="backend"),
+        with_answers(*ALL_503, until="backend"),
+        {"front_door": "frontend", "info": "frontend", "backend": "frontend"},
+    ),
+    "2 no target and no pod": (
+        with_answers(*ALL_504, until="backend", workloads=NO_PODS),
+        {"front_door": "frontend", "info": "frontend", "backend": "frontend"},
+    ),
+    "2 pods and no target": (
+        with_answers(*ALL_503, until="backend", workloads=ALL_PODS),
         {"front_door": "load-balancer", "info": "load-balancer", "backend": "load-balancer"},
+    ),
+    "2 pods that are not reached": (
+        with_answers(*ALL_504, until="backend", workloads=ALL_PODS),
+        {"front_door": "security-group", "info": "security-group", "backend": "security-group"},
+    ),
+    "2 silent targets": (
+        with_answers(*ALL_504, until="backend"),
+        {"front_door": "unknown", "info": "unknown", "backend": "unknown"},
     ),
     "2 redirect": (
         with_answers(*(html(stage, 301) for stage in ("front_door", "info", "backend")), until="backend"),
         {"front_door": "load-balancer", "info": "load-balancer", "backend": "load-balancer"},
     ),
-    "3 base path": (with_answers(html("info", 200, "nginx"), until="backend"), {"info": "base-path"}),
+    "2 redirect by nginx": (
+        with_answers(*(html(stage, 301, "nginx") for stage in ("front_door", "info", "backend")), until="backend"),
+        {"front_door": "frontend", "info": "frontend", "backend": "frontend"},
+    ),
+    "2 firewall": (
+        with_answers(*(html(stage, 403) for stage in ("front_door", "info", "backend")), until="backend"),
+        {"front_door": "waf", "info": "waf", "backend": "waf"},
+    ),
+    "3 base path": (with_answers(html("info", 200, "nginx"), until="backend"), {"info": "endpoint"}),
     "3 platform-backend": (with_answers(html("info", 502, "nginx"), until="backend"), {"info": "platform-backend"}),
     "3 platform-backend hangs": (with_answers(silence("info"), until="backend"), {"info": "platform-backend"}),
-    "3 info wants a key": (with_answers(json_answer("info", 401), until="backend"), {"info": "api-key"}),
+    "3 info wants a key": (with_answers(json_answer("info", 401), until="backend"), {"info": "auth"}),
+    "3 and 4 both": (
+        with_answers(html("info", 502, "nginx"), html("backend", 502, "nginx"), until="backend"),
+        {"info": "unknown", "backend": "unknown"},
+    ),
+    "3 and 4 both, and one has no pod": (
+        with_answers(
+            html("info", 502, "nginx"),
+            html("backend", 502, "nginx"),
+            until="backend",
+            workloads={"platform-backend": Workload(0, 2), "backend": Workload(2, 2)},
+        ),
+        {"info": "platform-backend", "backend": "unknown"},
+    ),
     "4 backend": (with_answers(html("backend", 502, "nginx"), until="backend"), {"backend": "backend"}),
-    "5 key 401": (with_answers(json_answer("auth", 401), until="auth"), {"auth": "api-key"}),
-    "5 key 403": (with_answers(json_answer("auth", 403), until="auth"), {"auth": "api-key"}),
-    "5 firewall": (with_answers(html("auth", 403), until="auth"), {"auth": "firewall"}),
+    "5 key 401": (with_answers(json_answer("auth", 401), until="auth"), {"auth": "auth"}),
+    "5 key 403": (with_answers(json_answer("auth", 403), until="auth"), {"auth": "auth"}),
+    "5 workspace": (
+        with_answers(json_answer("auth", 403), json_answer("auth_without_workspace", shape="array"), until="auth"),
+        {"auth": "workspace"},
+    ),
+    "5 workspace is missing": (
+        with_answers(json_answer("auth", 403, head='{"error":"org_scoped_key_requires_workspace"}'), until="auth"),
+        {"auth": "workspace"},
+    ),
+    "5 quota": (with_answers(json_answer("auth", 429), until="auth"), {"auth": "quota"}),
+    "5 firewall": (with_answers(html("auth", 403), until="auth"), {"auth": "waf"}),
     "5 postgres": (with_answers(json_answer("auth", 500), until="auth"), {"auth": "postgres"}),
     "5 postgres hangs": (with_answers(silence("auth"), until="auth"), {"auth": "postgres"}),
-    "6 postgres write": (with_answers(json_answer("project", 500), until="project"), {"project": "postgres"}),
-    "6 read-only key": (with_answers(json_answer("project", 403), until="project"), {"project": "api-key"}),
-    "7 clickhouse read": (
-        with_answers(json_answer("control_read", 500), until="control_read"),
-        {"control_read": "clickhouse"},
+    "5 redis": (
+        with_answers(
+            json_answer("auth", 500), json_answer("store_health"), json_answer("redis_read", 500), until="auth"
+        ),
+        {"auth": "redis"},
     ),
-    "7 clickhouse slow": (with_answers(silence("control_read"), until="control_read"), {"control_read": "clickhouse"}),
+    "6 postgres write": (with_answers(json_answer("project", 500), until="project"), {"project": "postgres"}),
+    "6 read-only key": (with_answers(json_answer("project", 403), until="project"), {"project": "auth"}),
+    "7 clickhouse read": (
+        with_answers(json_answer("control_read", 500), json_answer("auth_after", shape="array"), until="control_read"),
+        {"control_read": "clickhouse-read"},
+    ),
+    "7 clickhouse slow": (
+        with_answers(silence("control_read"), json_answer("auth_after", shape="array"), until="control_read"),
+        {"control_read": "clickhouse-read"},
+    ),
+    "7 backend since": (
+        with_answers(json_answer("control_read", 500), json_answer("auth_after", 500), until="control_read"),
+        {"control_read": "unknown"},
+    ),
     "8 platform-backend gone": (
-        with_answers(json_answer("info_after"), json_answer("post_small", 500), until="post_small"),
+        with_answers(json_answer("post_small", 500), html("info_after", 502), READS_WORK[1], until="control_read"),
         {"post_small": "platform-backend"},
     ),
-    "8 size": (with_answers(html("post_small", 413, "nginx"), until="post_small"), {"post_small": "size-limit"}),
-    "8 quota": (with_answers(json_answer("post_small", 429), until="post_small"), {"post_small": "quota"}),
-    "8 probe": (with_answers(json_answer("post_small", 422), until="post_small"), {"post_small": "probe"}),
-    "8 version": (with_answers(json_answer("post_small", 404), until="post_small"), {"post_small": "version"}),
-    "8 blob": (with_answers(json_answer("post_large", 500)), {"post_large": "blob-storage"}),
+    "8 redis": (
+        with_answers(
+            json_answer("post_small", 500),
+            json_answer("info_after"),
+            READS_WORK[1],
+            json_answer("redis_read", 500),
+            until="control_read",
+        ),
+        {"post_small": "redis"},
+    ),
+    "8 redis that backend can read": (
+        with_answers(json_answer("post_small", 500), json_answer("info_after"), *READS_WORK[1:], until="control_read"),
+        {"post_small": "unknown"},
+    ),
+    "8 size at nginx": (
+        with_answers(html("post_small", 413, "nginx"), until="control_read"),
+        {"post_small": "frontend"},
+    ),
+    "8 size at the load balancer": (with_answers(html("post_large", 413)), {"post_large": "load-balancer"}),
+    "8 firewall on large bodies": (with_answers(html("post_large", 403)), {"post_large": "waf"}),
+    "8 key": (with_answers(json_answer("post_small", 403), until="control_read"), {"post_small": "auth"}),
+    "8 quota": (with_answers(json_answer("post_small", 429), until="control_read"), {"post_small": "quota"}),
+    "8 rejected": (with_answers(json_answer("post_small", 422), until="control_read"), {"post_small": "version"}),
+    "8 version": (with_answers(json_answer("post_small", 404), until="control_read"), {"post_small": "version"}),
+    "8 blob": (with_answers(json_answer("post_large", 500)), {"post_large": "blob-write"}),
+    "8 a proxy that loses large bodies": (
+        with_answers(html("post_large", 502), json_answer("info_after")),
+        {"post_large": "unknown"},
+    ),
+    "8 compression": (
+        with_answers(json_answer("post_compressed", 415), zstd_enabled=False),
+        {"compression": "platform-backend"},
+    ),
     "11 clickhouse since": (
         with_answers(
-            json_answer("control_read_after", 500),
-            json_answer("auth_after", shape="array"),
-            evidence=with_runs(root=LOST, child=LOST, large=LOST),
+            json_answer("control_read_after", 500), READS_WORK[1], evidence=with_runs(**ALL_LOST), children=()
         ),
-        {"visible": "clickhouse", "visible_large": "clickhouse"},
+        both("clickhouse-read"),
     ),
     "11 backend since": (
         with_answers(
             json_answer("control_read_after", 500),
             json_answer("auth_after", 500),
-            evidence=with_runs(root=LOST, child=LOST, large=LOST),
+            evidence=with_runs(**ALL_LOST),
+            children=(),
         ),
-        {"visible": "unknown", "visible_large": "unknown"},
+        both("unknown"),
     ),
-    "11a workers": (with_queue(3, 7, 7), {"visible": "ingest-queue", "visible_large": "ingest-queue"}),
-    "11b backlog": (with_queue(90, 60, 30), {"visible": UNKNOWN_LAYER, "visible_large": UNKNOWN_LAYER}),
-    "11c store": (
-        with_queue(0, 0, 0, retry=(0, 2, 4)),
-        {"visible": "clickhouse", "visible_large": "clickhouse"},
+    "11 disk full": (
+        with_answers(*READS_WORK, evidence=with_runs(**ALL_LOST), free_disk_pct=0.4, children=()),
+        both("clickhouse-write"),
     ),
-    "11c blob": (with_runs(large=LOST), {"visible_large": "blob-storage"}),
-    "11d lost": (
-        with_queue(0, 0, 0, retry=(0, 0, 0)),
-        {"visible": UNKNOWN_LAYER, "visible_large": UNKNOWN_LAYER},
+    "11a workers": (with_queue(3, 7, 7), both("ingest-workers")),
+    "11a workers by their pods": (replace(with_queue(None, None), workloads=NO_PODS), both("ingest-workers")),
+    "11b backlog": (with_queue(90, 60, 30), both("backlog")),
+    "11b backlog of slow inserts": (with_queue(90, 30, **TIMES["slow store"]), both("clickhouse-write")),
+    "11b backlog of few workers": (with_queue(90, 30, **TIMES["slow workers"]), both("backlog")),
+    "11b a queue that grows and is worked on": (with_queue(90, 99, **TIMES["slow workers"]), both("backlog")),
+    "11c store": (with_queue(0, 0, 0, retry=(0, 2, 4)), both("clickhouse-write")),
+    "11c store that hangs": (
+        with_queue(0, 0, 0, retry=(0, 0, 0), active=(0, 1, 1)),
+        both("clickhouse-write"),
     ),
-    "11e no counters": (with_queue(None, None), {"visible": UNKNOWN_LAYER, "visible_large": UNKNOWN_LAYER}),
-    "12 patch lost": (with_runs(root=PENDING), {"complete": UNKNOWN_LAYER}),
-    "13 child missing": (replace(HEALTHY, children=(0, 0, 0)), {"child": UNKNOWN_LAYER}),
-    "13 replica lag": (replace(HEALTHY, children=(1, 0, 1)), {"child": "clickhouse"}),
-    "14 payload": (with_runs(root={"found_inputs": "else"}), {"payload_root": "read path"}),
-    "14 blob write": (with_runs(large={"found_inputs": ""}), {"blob": "blob-storage"}),
+    "11c others are at work": (with_queue(0, 0, 0, retry=(0, 0, 0), active=(2, 1, 2)), both("unknown")),
+    "11c blob": (with_runs(large=LOST), {"visible_large": "blob-write"}),
+    "11d lost": (with_queue(0, 0, 0, retry=(0, 0, 0), active=(0, 0, 0)), both("unknown")),
+    "11d forgotten by Redis": (
+        with_answers(
+            json_answer("repeat_after", 202), evidence=with_queue(0, 0, 0, retry=(0, 0, 0)), runs=with_queue().runs
+        ),
+        both("redis"),
+    ),
+    "11e no counters": (with_queue(None, None), both("unknown")),
+    "11e no counters and pods": (replace(with_queue(None, None), workloads=ALL_PODS), both("unknown")),
+    "12 patch lost": (with_runs(root=PENDING), {"complete": "lost-patch"}),
+    "12 all patches lost": (
+        replace(with_runs(root=PENDING, large=PENDING), queue=samples(0, 0, retry=(0, 0))),
+        {"complete": "lost-patch", "complete_large": "lost-patch"},
+    ),
+    "12 workers died after the posts": (
+        with_answers(
+            *READS_WORK,
+            evidence=replace(with_runs(root=PENDING, large=PENDING), queue=samples(0, 2, retry=(0, 0))),
+        ),
+        {"complete": "ingest-workers", "complete_large": "ingest-workers"},
+    ),
+    "12 nothing is known of the patches": (
+        with_runs(root=PENDING, large=PENDING),
+        {"complete": "unknown", "complete_large": "unknown"},
+    ),
+    "13 child missing": (replace(HEALTHY, children=(0, 0, 0)), {"child": "unknown"}),
+    "13 replica lag": (replace(HEALTHY, children=(1, 0, 1)), {"child": "replica-lag"}),
+    "13 a run that was read is gone": (replace(HEALTHY, vanished=2), {"child": "replica-lag"}),
+    "14 payload": (with_runs(root={"found_inputs": "else"}), {"payload_root": "unknown"}),
+    "14 listed and not there": (
+        with_answers(
+            json_answer("fetch_root", 404), evidence=with_runs(root={"found_inputs": None, "found_outputs": None})
+        ),
+        {"payload_root": "replica-lag"},
+    ),
+    "14 blob write": (with_runs(large={"found_inputs": ""}), {"blob": "blob-write"}),
     "14 blob read": (
         with_answers(html("download_attachment", 403), evidence=with_runs(large={"found_attachment": None})),
-        {"blob": "blob-storage"},
+        {"blob": "blob-read"},
+    ),
+    "14 blob is gone": (
+        with_answers(json_answer("download_attachment", 404), evidence=with_runs(large={"found_attachment": None})),
+        {"blob": "blob-write"},
     ),
     "14 blob without a witness": (
         with_runs(root={"found_inputs": "else"}, large={"found_inputs": ""}),
-        {"payload_root": "read path", "blob": "unknown"},
+        {"payload_root": "unknown", "blob": "unknown"},
     ),
-    "15 delay": (with_runs(root={"inserted": "2026-11-21T10:01:01"}), {"queue_delay": "ingest-queue"}),
+    "15 delay": (with_runs(**LATE), {"queue_delay": "unknown"}),
+    "15 delay by workers": (
+        replace(with_runs(**LATE), queue=samples(0, 0, **TIMES["slow workers"])),
+        {"queue_delay": "backlog"},
+    ),
+    "15 delay by ClickHouse": (
+        replace(with_runs(**LATE), queue=samples(0, 0, **TIMES["slow store"])),
+        {"queue_delay": "clickhouse-write"},
+    ),
+    "15 delay with nothing waiting": (
+        replace(with_runs(**LATE), queue=samples(0, 0, 0, active=(0, 1, 0))),
+        {"queue_delay": "clickhouse-write"},
+    ),
+    "15 delay with a queue": (
+        replace(with_runs(**LATE), queue=samples(50, 40, 20, 0)),
+        {"queue_delay": "backlog"},
+    ),
+    "16 feedback refused": (with_answers(json_answer("feedback", 500)), {"feedback": "redis"}),
+    "16 feedback never listed": (
+        with_answers(json_answer("feedback"), json_answer("feedback_listed", shape="array")),
+        {"feedback": "unknown"},
+    ),
+    "16 feedback cannot be listed": (
+        with_answers(json_answer("feedback"), json_answer("feedback_listed", 500)),
+        {"feedback": "postgres"},
+    ),
 }
 
 
@@ -221,6 +429,17 @@ def test_each_fault_is_named_and_nothing_else(case: str) -> None:
     evidence, expected = CASES[case]
     assert bad(evidence) == expected
     assert not is_healthy(judge(evidence))
+    assert layer(evidence) == next((name for name in expected.values() if name != "unknown"), "unknown")
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_layer_has_two_witnesses_and_a_command_and_no_layer_has_one(case: str) -> None:
+    found = verdict.fault(verdict.judge(CASES[case][0]))
+    statuses = [witness["status"] for witness in found["witnesses"]]
+    assert statuses[:1] == ["fail"]
+    assert found["layer"] == "unknown" or statuses == ["fail", "pass"]
+    assert all(witness["observed"] for witness in found["witnesses"])
+    assert found["next_command"].split()[0] in ("kubectl", "aws", "curl", "dig", "openssl")
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -229,21 +448,31 @@ def test_every_finding_that_does_not_pass_says_what_to_do(case: str) -> None:
         assert finding.status == "pass" or len(finding.remedy) > 20
 
 
-def test_redis_is_named_when_platform_backend_still_answers() -> None:
-    answers = (*with_answers(json_answer("post_small", 500), until="post_small").answers, json_answer("info_after"))
-    assert bad(replace(HEALTHY, answers=answers, runs=())) == {"post_small": "redis"}
+def test_every_layer_is_the_verdict_of_some_fault() -> None:
+    assert {layer(evidence) for evidence, _expected in CASES.values()} == set(LAYERS)
 
 
 WARNINGS = {
     "2 health page only": (with_answers(html("front_door", 404, "nginx")), {"front_door": "frontend"}),
     "9 record lost": (with_answers(json_answer("repeat", 202)), {"repeat": "redis"}),
     "10 stored late": (
-        with_runs(root={"visible_after": 61.0, "inserted": "2026-11-21T10:00:50"}),
-        {"visible": "ingest-queue"},
+        replace(
+            with_runs(root={"visible_after": 61.0, "inserted": "2026-11-21T10:00:50"}),
+            queue=samples(0, 0, **TIMES["slow store"]),
+        ),
+        {"visible": "clickhouse-write"},
     ),
-    "10 read late": (with_runs(root={"visible_after": 61.0}), {"visible": "clickhouse"}),
-    "14 blob off": (replace(HEALTHY, blob_enabled=False, runs=HEALTHY.runs[:2]), {"blob": "blob-storage"}),
-    "17 cleanup": (with_answers(json_answer("cleanup", 500)), {"cleanup": "langsmith"}),
+    "10 read late": (
+        replace(with_runs(root={"visible_after": 61.0}), polls=(3.0, 4.0)),
+        {"visible": "clickhouse-read"},
+    ),
+    "10 late": (with_runs(root={"visible_after": 61.0}), {"visible": "unknown"}),
+    "14 blob off": (replace(HEALTHY, blob_enabled=False, runs=HEALTHY.runs[:2]), {"blob": "blob-write"}),
+    "17 cleanup": (with_answers(json_answer("cleanup", 500)), {"cleanup": "backend"}),
+    "slow stage": (
+        replace(HEALTHY, thresholds=limits({"auth": 0.05, "complete": 1.5})),
+        {"slow_auth": "postgres", "slow_complete": "ingest-workers"},
+    ),
 }
 
 
@@ -252,6 +481,7 @@ def test_what_is_only_a_warning_leaves_the_installation_healthy(case: str) -> No
     evidence, expected = WARNINGS[case]
     assert bad(evidence, "warn") == expected
     assert is_healthy(judge(evidence))
+    assert layer(evidence) == expected.get("visible", "")
 
 
 def test_stages_that_were_not_reached_are_unknown_and_never_passed() -> None:
@@ -263,7 +493,7 @@ def test_stages_that_were_not_reached_are_unknown_and_never_passed() -> None:
 
 def test_a_delay_that_cannot_be_known_is_unknown() -> None:
     evidence = with_runs(root={"visible_after": 90.0, "inserted": ""})
-    assert bad(evidence, "unknown") == {"queue_delay": "ingest-queue"}
+    assert bad(evidence, "unknown") == {"queue_delay": "unknown"}
     assert not is_healthy(judge(evidence))
 
 
@@ -283,15 +513,21 @@ def test_remedies_name_the_installations_own_namespace_and_release() -> None:
         ((0, 4), (), "stuck"),
         ((3, 90, 40), (), "draining"),
         ((0, 0), (0, 3), "retrying"),
+        ((0, 2, 0, 1), (0, 3, 0, 3), "retrying"),
         ((0, 0), (5, 5), "unclear"),
         ((4, 0), (5, 0), "empty"),
         ((0, 0), (), "unclear"),
         ((5, 5, 5), (), "unclear"),
+        ((5,), (), ""),
     ],
 )
 def test_the_trend_of_a_queue(pending: tuple[int, ...], retry: tuple[int, ...], trend: str) -> None:
-    samples = [QueueSample(float(at), count, retry[at] if retry else None) for at, count in enumerate(pending)]
-    assert queue_trend(samples) == trend
+    assert queue_trend(replace(HEALTHY, queue=samples(*pending, retry=retry))) == trend
+
+
+def test_a_worker_that_began_anew_tells_no_times() -> None:
+    times: dict[str, Any] = {"waited": (Latency(50, 10), Latency(1, 2)), "stored": (Latency(50, 10), Latency(1, 2))}
+    assert bad(replace(with_runs(**LATE), queue=samples(0, 0, **times))) == {"queue_delay": "unknown"}
 
 
 @pytest.mark.parametrize(
@@ -309,7 +545,8 @@ def test_server_times_without_a_zone_are_utc(earlier: str, later: str, seconds: 
 
 def test_timings_leave_out_the_stages_that_were_not_reached() -> None:
     assert timings(with_answers(json_answer("auth", 401), until="auth"), 2.0) == {
-        "connect": 0.05,
+        "connect": 0.04,
+        "tls": 0.01,
         "info": 0.1,
         "auth": 0.1,
         "total": 2.0,
@@ -351,7 +588,60 @@ def test_a_key_that_fits_no_header_is_refused_without_being_told(key: str) -> No
 
 @pytest.mark.parametrize("document", [None, [], "text", 3, {"runs": 5}, {"instance_flags": []}, [3], {"id": 7}])
 def test_documents_of_any_shape_are_read_without_an_error(document: Any) -> None:
-    assert documents.server_facts(document) == ("", None)
+    assert documents.server_facts(document) == ("", {})
     assert documents.first_id(document) == ""
     assert documents.runs_by_id(document) == {}
-    assert documents.queue_counters(document) == (None, None)
+    assert documents.queue_counters(document) == {}
+    assert documents.background_queue(document) == {}
+    assert documents.free_disk(document) is None
+
+
+def test_a_histogram_is_summed_over_its_series_of_clickhouse() -> None:
+    text = """# TYPE wait histogram
+wait_bucket{store="clickhouse",le="+Inf"} 3
+wait_sum{store="clickhouse",queue="a"} 1.5
+wait_count{store="clickhouse",queue="a"} 2
+wait_sum{store="clickhouse",queue="b"} 4e-1
+wait_count{store="clickhouse",queue="b"} 1
+wait_sum{store="smithdb"} 90
+wait_count{store="smithdb"} 9
+"""
+    assert documents.histogram(text, "wait") == (1.9, 3.0)
+    assert documents.histogram(text, "other") is None
+
+
+def test_every_stage_is_judged_by_its_threshold_and_says_where_that_comes_from() -> None:
+    judged = {stage["name"]: stage for stage in stages(replace(HEALTHY, thresholds=limits({"visible": 0.5})))}
+    assert judged["visible"] == {
+        "name": "visible", "seconds": 1.0, "threshold": 0.5, "status": "warn", "source": "option thresholds",
+    }  # fmt: skip
+    assert judged["read"]["status"] == "pass"
+    assert "P0 production checklist" in judged["read"]["source"]
+
+
+def test_charts_show_every_stage_and_a_distribution_only_of_several_polls() -> None:
+    few = verdict.summary(HEALTHY, 3.0)["charts"]
+    many = verdict.summary(replace(HEALTHY, polls=(0.004, 0.03, 0.04, 0.3, 99.0)), 3.0)["charts"]
+    assert [chart["kind"] for chart in few] == ["timeline", "bars"]
+    assert [chart["kind"] for chart in many] == ["timeline", "bars", "histogram"]
+    assert sum(bucket["count"] for bucket in many[2]["buckets"]) == 5
+    assert len(parse_charts(many)) == 3
+    labels = {span["label"]: span["status"] for span in few[0]["spans"]}
+    assert labels["repeat"] == "pass"
+    assert labels["root complete"] == "pass"
+
+
+def test_a_threshold_of_zero_is_refused_by_its_name() -> None:
+    with pytest.raises(ValueError, match="visible: 0"):
+        limits({"visible": 0.0, "read": 1.0})
+
+
+def test_a_cluster_that_was_asked_and_told_nothing_is_a_warning() -> None:
+    blind = replace(HEALTHY, cluster_reason="forbidden", queue=(QueueSample(0.0, reason="forbidden"),))
+    assert bad(blind, "warn") == {"inside": "unknown"}
+    assert next(entry.observed for entry in judge(blind) if entry.id == "probe.inside") == "forbidden"
+    assert layer(blind) == ""
+    seeing = replace(HEALTHY, workloads=ALL_PODS, queue=(QueueSample(0.0, 1),))
+    assert "2 of 2 pods of ingest-queue" in next(
+        entry.observed for entry in judge(seeing) if entry.id == "probe.inside"
+    )

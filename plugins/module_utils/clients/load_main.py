@@ -1,0 +1,85 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a pod runs: the load or the trace probe, by a file of settings and a key in the environment.
+
+Standard library only: it comes to the pod as one archive, into an image that holds nothing but Python.
+
+The file is a JSON object: ``mode`` is load or probe, ``endpoint`` the installation's URL, ``connection`` keywords of
+the HTTP client, and under the mode's own name are its options. A load may have ``queue_url``, and its number of shares
+``of``; which of them this is tells ``JOB_COMPLETION_INDEX``, as Kubernetes gives it to the pods of an indexed Job.
+
+The last line of the output is one JSON object: ``share`` of a load, the ``healthy`` and ``findings`` of a probe, or
+``error``. The exit status is 0 when the load was measured or the probe found nothing wrong, 1 when it did, 2 when the
+settings cannot be used.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.langsmith.aws.plugins.module_utils.clients.load import run_load
+from ansible_collections.langsmith.aws.plugins.module_utils.clients.trace_probe import probe
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.errors import ProjectError
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.langsmith import key_headers, parse_endpoint
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.load import options
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.load.ids import parse_seed
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe.outcome import Settings
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe.verdict import summary
+
+KEY_VARIABLE = "LANGSMITH_API_KEY"
+INDEX_VARIABLE = "JOB_COMPLETION_INDEX"
+
+_WORKED, _FOUND_WRONG, _UNUSABLE = 0, 1, 2
+
+
+def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
+    """Run by the settings in the file that is named; the exit status."""
+    # A pod that is told to end then stops sending, accounts for what it sent and removes it.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        settings = json.loads(Path(arguments[0]).read_text(encoding="utf-8"))
+        headers = key_headers(environment.get(KEY_VARIABLE, ""), settings.get("workspace_id"))
+        result, status = _MODES[settings["mode"]](settings, headers, environment)
+    except (IndexError, KeyError, OSError, TypeError, ValueError, ProjectError) as error:
+        result, status = {"error": f"{type(error).__name__}: {error}"}, _UNUSABLE
+    _say(json.dumps(result, separators=(",", ":")))
+    return status
+
+
+def _load(
+    settings: Mapping[str, Any], headers: dict[str, str], environment: Mapping[str, str]
+) -> tuple[dict[str, Any], int]:
+    wanted = {**settings["load"], "index": int(environment.get(INDEX_VARIABLE, 0))}
+    endpoint = parse_endpoint(settings["endpoint"])
+    target = options.Target(endpoint, headers, settings["connection"], settings.get("queue_url", ""))
+    measured = run_load(target, options.settings(wanted, parse_seed(wanted["seed"])), say=_say)
+    return {"share": measured.to_dict()}, _WORKED
+
+
+def _probe(
+    settings: Mapping[str, Any], headers: dict[str, str], _environment: Mapping[str, str]
+) -> tuple[dict[str, Any], int]:
+    endpoint = parse_endpoint(settings["endpoint"])
+    outcome = probe(endpoint, headers, settings["connection"], Settings(**settings["probe"]))
+    found = summary(outcome.evidence, outcome.seconds)
+    for bulky in ("answers", "charts"):
+        found.pop(bulky, None)
+    return found, _WORKED if found["healthy"] else _FOUND_WRONG
+
+
+_MODES: dict[str, Callable[..., tuple[dict[str, Any], int]]] = {"load": _load, "probe": _probe}
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:], os.environ))

@@ -1,0 +1,169 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reads a trace back: polls until it is complete, fetches its payloads, asks around where it stays out."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from ansible_collections.langsmith.aws.plugins.module_utils.clients.langsmith import LangSmith, Reply
+from ansible_collections.langsmith.aws.plugins.module_utils.clients.probe_notebook import Notebook
+from ansible_collections.langsmith.aws.plugins.module_utils.domain import trace
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe import documents
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe.evidence import SentRun, all_complete
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe.outcome import Settings
+
+#: A pause grows from the first to this many times it, so that a slow installation is not polled as a quick one.
+PAUSE_GROWTH = 6
+
+
+class Reading:
+    """The reading back of what was sent to one project."""
+
+    def __init__(self, api: LangSmith, notes: Notebook, settings: Settings, project_id: str) -> None:
+        self._api = api
+        self._notes = notes
+        self._settings = settings
+        self._project_id = project_id
+        #: The root's document as it was fetched, ``None`` where it was not.
+        self.root: Any = None
+
+    def poll(self) -> bool:
+        """Poll until every run is complete or ``wait_timeout`` is over; whether every run is."""
+        started = self._api.clock()
+        replies: list[Reply] = []
+        for _pause in self._pauses(started):
+            replies.append(self._look())
+            if self._nothing_left():
+                break
+            self._notes.sample_now_and_then(started)
+        self._notes.note(replies[-1])
+        self._notes.add(waited=self._api.clock() - started, polls=tuple(reply.observed.seconds for reply in replies))
+        self._notes.sample(times=True)
+        self._count_children()
+        return all_complete(self._notes.runs.values())
+
+    def _pauses(self, started: float) -> Any:
+        """Yields for each poll and sleeps between them, until the time is over."""
+        pause = self._settings.wait_sleep
+        while True:
+            yield pause
+            left = self._settings.wait_timeout - (self._api.clock() - started)
+            if left <= 0:
+                return
+            time.sleep(min(pause, left))
+            pause = min(pause * 1.25, self._settings.wait_sleep * PAUSE_GROWTH)
+
+    def _nothing_left(self) -> bool:
+        evidence, runs = self._notes.evidence, self._notes.runs
+        if evidence.ok("patch_small") and ("large" not in runs or evidence.ok("patch_large")):
+            return all_complete(runs.values())
+        # A patch that was refused never arrives, so its run is not waited for to be complete.
+        return all(run.visible_after is not None for run in runs.values())
+
+    def _look(self) -> Reply:
+        runs = self._notes.runs
+        reply = self._api.query_runs("read", self._project_id, ids=[run.run_id for run in runs.values()])
+        found = documents.runs_by_id(reply.document)
+        if reply.observed.succeeded:
+            vanished = any(run.visible_after is not None and run.run_id not in found for run in runs.values())
+            self._notes.add(vanished=self._notes.evidence.vanished + vanished)
+        root = runs["root"]
+        if root.run_id not in found:
+            # The second door: a run that a query misses may be readable by its id.
+            single = self._api.run("read_single", root.run_id)
+            if single.observed.succeeded and documents.text(single.document, "id") == root.run_id:
+                found[root.run_id] = single.document
+        for role, run in runs.items():
+            if run.run_id in found:
+                runs[role] = self._seen(run, found[run.run_id])
+        return reply
+
+    def _seen(self, run: SentRun, document: dict[str, Any]) -> SentRun:
+        since = self._api.clock() - run.accepted_at
+        status = documents.text(document, "status")
+        complete = run.complete_after
+        if complete is None and status == "success":
+            complete = since
+        return replace(
+            run,
+            visible_after=since if run.visible_after is None else run.visible_after,
+            complete_after=complete,
+            # A replica that lags may show an older state than another did.
+            status=run.status if complete is not None and status != "success" and run.status else status,
+            received=documents.text(document, "trace_first_received_at") or run.received,
+            inserted=documents.text(document, "inserted_at") or run.inserted,
+        )
+
+    def _count_children(self) -> None:
+        root, child = self._notes.runs["root"], self._notes.runs["child"]
+        if root.visible_after is None:
+            return
+        counts = []
+        for _attempt in range(3):
+            ids = [root.run_id, child.run_id]
+            reply = self._api.query_runs("children", self._project_id, ids=ids, is_root=False)
+            counts.append(len(documents.runs_by_id(reply.document)))
+        self._notes.add(children=tuple(counts))
+
+    def ask_around(self, control_project: str, send_again: Callable[[], Reply]) -> None:
+        """What tells why a run stays out: the control read again, the stores, the key, the first posts once more."""
+        self._notes.note(self._api.query_runs("control_read_after", control_project))
+        self._notes.note(self._api.projects("auth_after"))
+        self._notes.note_stores()
+        self._notes.look_inside()
+        if self._notes.runs["root"].visible_after is None:
+            self._notes.note(send_again())
+
+    def fetch(self) -> None:
+        """The payloads of every run that was seen."""
+        for role, run in list(self._notes.runs.items()):
+            if run.visible_after is None:
+                continue
+            reply = self._notes.note(self._api.run(f"fetch_{role}", run.run_id))
+            if not reply.observed.succeeded or not isinstance(reply.document, dict):
+                continue
+            if role == "root":
+                self.root = reply.document
+            self._notes.runs[role] = replace(
+                run,
+                found_inputs=self._content(reply.document, "inputs"),
+                found_outputs=self._content(reply.document, "outputs"),
+                found_attachment=self._attachment(reply.document) if run.attachment_hash else None,
+            )
+
+    def _content(self, document: dict[str, Any], name: str) -> str | None:
+        """The hash of inputs or outputs, from the run itself or from where it says they are."""
+        inline = document.get(name)
+        if inline:
+            return trace.payload_hash(inline)
+        address = documents.blob_address(document, name)
+        if not address:
+            return ""
+        reply = self._notes.note(self._api.download(f"download_{name}", address))
+        return trace.payload_hash(reply.document) if reply.observed.succeeded and reply.document is not None else None
+
+    def _attachment(self, document: dict[str, Any]) -> str | None:
+        address = documents.blob_address(document, "attachment.probe")
+        if not address:
+            return ""
+        reply = self._notes.note(self._api.download("download_attachment", address))
+        return hashlib.sha256(reply.body).hexdigest() if reply.observed.succeeded else None
+
+    def try_feedback(self) -> None:
+        """A feedback on the root run, and its listing."""
+        run_id = self._notes.runs["root"].run_id
+        if not self._notes.passes(self._api.create_feedback(run_id, run_id, str(uuid.uuid4()))):
+            return
+        started = self._api.clock()
+        for _pause in self._pauses(started):
+            reply = self._api.feedback(run_id)
+            if documents.first_id(reply.document):
+                self._notes.add(feedback_after=self._api.clock() - started)
+                break
+        self._notes.note(reply)

@@ -1,0 +1,230 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a load says of an installation: findings, figures and charts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.finding import Finding, Status
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.load import capacity, classes
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.load.measured import Measured
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.load.options import Settings
+
+#: Seconds that the sender itself may be behind at p95 before its figures count as too low.
+LATE_MOST = 1.0
+
+_ALARM = "PROD_CHECKLIST: p95 from received to inserted above 60 s"
+
+
+class _Case:
+    """A measurement beside what was to be sent, as the rules read it."""
+
+    def __init__(self, load: Settings, measured: Measured, url: str) -> None:
+        self.load = load
+        self.measured = measured
+        self.url = url
+
+    def finding(
+        self, rule: str, status: Status, observed: str, expected: str, remedy: str = "", source: str = ""
+    ) -> Finding:
+        return Finding(f"load.{rule}", status, "langsmith", self.url, observed, expected, remedy, source)
+
+
+def judge(load: Settings, measured: Measured, url: str) -> list[Finding]:
+    """A finding for each rule that has something to say."""
+    case = _Case(load, measured, url)
+    return [finding for rule in _RULES for finding in rule(case)]
+
+
+def _accepted(case: _Case) -> list[Finding]:
+    found = case.measured
+    expected = "every run is accepted by status 2xx"
+    counts = [f"{count} by status {status}" for status, count in found.refused.items()]
+    counts += [f"{count} without an answer ({reason})" for reason, count in found.unanswered.items()]
+    if not counts and found.sent:
+        return [case.finding("accepted", "pass", f"{found.accepted} of {found.sent} runs", expected)]
+    if not found.sent:
+        remedy = "see load.interrupted and the other findings for why, then run it again"
+        return [case.finding("accepted", "unknown", "nothing was sent", expected, remedy)]
+    observed = f"of {found.sent} runs {found.accepted} were accepted, refused: {', '.join(counts)}"
+    if found.problems:
+        observed += f". First: {found.problems[0]}"
+    return [case.finding("accepted", "fail", observed, expected, _refusal_remedy(found))]
+
+
+def _refusal_remedy(found: Measured) -> str:
+    statuses = set(found.refused)
+    if "429" in statuses:
+        return "a quota or a rate limit turned runs away: raise it, or send less"
+    if "413" in statuses:
+        return "a proxy refuses requests of this size: raise its body limit to 25 MB or load with smaller payloads"
+    if statuses & {"401", "403"}:
+        return "the key, or a firewall for this many requests, turned runs away: see the answer's text"
+    if any(status.startswith("5") for status in statuses) or found.unanswered:
+        return (
+            "platform-backend, or Redis behind it, did not keep up: raise the replicas of frontend and platformBackend,"
+            " look at Redis' memory, and look for the highest rate that holds by find_capacity"
+        )
+    return "see the answer's text in problems"
+
+
+def _accounted(case: _Case) -> list[Finding]:
+    found = case.measured
+    expected = f"accepted = visible within {case.load.drain_timeout:g} s after the last one was sent, by id"
+    sums = f"{found.accepted} accepted = {found.visible} visible + {found.lost} missing"
+    if not found.complete:
+        observed = f"not every id could be looked up: {sums}"
+        remedy = "the books are not closed: see load.interrupted and the answers of reading, then run it again"
+        return [case.finding("lost", "unknown", observed, expected, remedy)]
+    if not found.lost:
+        return [case.finding("lost", "pass", f"{sums}, each looked up by its id", expected)]
+    if found.certain:
+        observed = f"{sums}; nothing is queued any more, so they are lost. First: {', '.join(found.lost_ids[:3])}"
+        remedy = (
+            "runs that were accepted are gone: look at the log of ingest-queue for runs that expired or were dropped,"
+            " at evictions in Redis (maxmemory-policy noeviction) and at REDIS_RUNS_EXPIRY_SECONDS against the backlog"
+        )
+    else:
+        observed = f"{sums} when the time was over; whether they are lost or late is not known"
+        remedy = (
+            "raise drain_timeout, and let the queue be looked at (kubeconfig): one that still holds tasks is a backlog,"
+            " an empty one means that they are lost"
+        )
+    return [case.finding("lost", "fail", observed, expected, remedy)]
+
+
+def _duplicates(case: _Case) -> list[Finding]:
+    found = case.measured
+    expected = "every id is there once"
+    if not found.complete:
+        return []
+    if not found.duplicates:
+        return [case.finding("duplicates", "pass", f"no id of {found.visible} came twice", expected)]
+    observed = f"{found.duplicates} rows too many. First: {', '.join(found.duplicate_ids[:3])}"
+    remedy = "the same run lies in several shards or tables: look at how inserts reach ClickHouse's shards"
+    return [case.finding("duplicates", "fail", observed, expected, remedy)]
+
+
+def _stored_unaccepted(case: _Case) -> list[Finding]:
+    found = case.measured
+    if not found.stored_unaccepted:
+        return []
+    observed = f"{found.stored_unaccepted} runs can be read though their request was refused or had no answer"
+    remedy = "requests time out or are cut after they were taken in: raise the load balancer's idle timeout"
+    return [case.finding("unaccepted", "warn", observed, "what was not accepted is not stored", remedy)]
+
+
+def _visible(case: _Case) -> list[Finding]:
+    found, most = case.measured.latencies["visible"], case.load.visible_p95
+    expected = f"p95 from due to visible is at most {most:g} s"
+    p95 = found.percentile(95)
+    if case.load.find_capacity or not case.measured.accepted:
+        return []
+    if p95 is not None and p95 <= most:
+        return [case.finding("visible", "pass", _told(found.percentile(50), p95), expected, source=_ALARM)]
+    if p95 is None and not found.missing:
+        remedy = "send more traces, so that some can be watched"
+        return [case.finding("visible", "unknown", "too few traces were watched", expected, remedy, _ALARM)]
+    late = f"{found.missing} of {found.count + found.missing} watched traces did not become visible"
+    observed = late if p95 is None else _told(found.percentile(50), p95)
+    remedy = (
+        "traces are stored later than they come: see load.backlog; ClickHouse that inserts slowly, or too few replicas"
+        " of ingestQueue, are the usual causes. clickhouse_sizing_check tells which"
+    )
+    return [case.finding("visible", "fail", observed, expected, remedy, _ALARM)]
+
+
+def _told(p50: float | None, p95: float) -> str:
+    return f"p50 {p50 or 0:.2f} s, p95 {p95:.2f} s"
+
+
+def _backlog(case: _Case) -> list[Finding]:
+    found, load = case.measured, case.load
+    growth = capacity.growth_if_watched(found)
+    if load.find_capacity or load.rate is None or growth is None:
+        return []
+    expected = f"the way to visible grows by at most {capacity.GROWTH_MOST:g} s per second of sending"
+    pending = [sample.pending for sample in found.backlog if sample.pending is not None]
+    most = f", at most {max(pending)} tasks were queued" if pending else ""
+    drain = f", drained {found.drain:.1f} s after the end" if found.drain is not None else ""
+    observed = f"it grew by {growth:.3f} s per second{most}{drain}"
+    if growth <= capacity.GROWTH_MOST:
+        return [case.finding("backlog", "pass", observed, expected)]
+    stored = found.accepted / found.runs_per_trace / max(found.sending, 1e-9) / (1 + growth)
+    remedy = (
+        f"more came in than was stored, about {stored:.0f} traces/s: for longer than this load the backlog would grow "
+        "without end. Raise ingestQueue's replicas unless ClickHouse is what is slow"
+    )
+    return [case.finding("backlog", "warn", observed, expected, remedy)]
+
+
+def _sender(case: _Case) -> list[Finding]:
+    found = case.measured
+    p95 = found.latencies["late"].percentile(95)
+    if (case.load.rate is None and not case.load.find_capacity) or p95 is None:
+        return []
+    expected = f"the load leaves on time: p95 behind the schedule at most {LATE_MOST:g} s, nothing unsent"
+    share = found.cpu / found.sending / found.shares if found.sending else 0.0
+    observed = f"p95 {p95:.2f} s behind, {found.unsent_traces} traces unsent, {share:.0%} of a core used for sending"
+    if p95 <= LATE_MOST and not found.unsent_traces:
+        return [case.finding("sender", "pass", observed, expected)]
+    remedy = (
+        "the sender is at its limit: share the load between machines (the Job of role verify)"
+        if share > 0.7
+        else "all connections wait for answers: the installation accepts more slowly than is sent; raise"
+        " load.connections to see whether it is the number of them"
+    )
+    return [case.finding("sender", "warn", observed, expected, remedy)]
+
+
+def _capacity(case: _Case) -> list[Finding]:
+    if not case.load.find_capacity:
+        return []
+    steps = case.measured.steps
+    rate = capacity.capacity(steps)
+    expected = f"the highest rate with visible p95 at most {case.load.visible_p95:g} s is found"
+    tried = "; ".join(f"{step.rate:g}/s {'holds' if step.holds else 'does not'}: {step.reason}" for step in steps)
+    if rate is None:
+        remedy = "no rate held: probe the installation without a load first, or begin at a lower rate"
+        return [case.finding("capacity", "unknown", tried or "no step was made", expected, remedy)]
+    observed = f"{rate:g} traces/s ({classes.carried_class(rate)} load). {tried}"
+    if any(not step.holds for step in steps):
+        return [case.finding("capacity", "pass", observed, expected, source=classes.SOURCE)]
+    remedy = "it is at least this: raise traces_max or steps_max to go on"
+    return [case.finding("capacity", "warn", observed, expected, remedy, classes.SOURCE)]
+
+
+def _shares(case: _Case) -> list[Finding]:
+    found, of = case.measured.shares, case.load.of
+    if found == of or not case.measured.merged:
+        return []
+    remedy = "what the others sent is in no figure: look at the logs of their pods, and run the load again"
+    return [case.finding("shares", "fail", f"{found} of {of} shares reported", "every share reports", remedy)]
+
+
+def _ended(case: _Case) -> list[Finding]:
+    found = case.measured
+    findings = []
+    if found.interrupted:
+        remedy = "run it again; what had been sent is accounted for"
+        findings.append(case.finding("interrupted", "unknown", found.interrupted, "the load runs to its end", remedy))
+    left = [one["name"] for one in found.projects if one["kept"]]
+    if left and not case.load.keep:
+        remedy = "delete the projects by hand in the web page"
+        findings.append(case.finding("cleanup", "warn", f"left: {', '.join(left)}", "the project is removed", remedy))
+    return findings
+
+
+_RULES: Sequence[Callable[[_Case], list[Finding]]] = (
+    _accepted,
+    _accounted,
+    _duplicates,
+    _stored_unaccepted,
+    _visible,
+    _backlog,
+    _sender,
+    _capacity,
+    _shares,
+    _ended,
+)

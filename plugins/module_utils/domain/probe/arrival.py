@@ -1,0 +1,236 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Rules on the way from the queue into ClickHouse: what arrived, how late, and who kept the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe import thresholds
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe.evidence import (
+    Evidence,
+    SentRun,
+    seconds_between,
+)
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe.layers import (
+    UNKNOWN,
+    Blame,
+    Judged,
+    blame,
+    passed,
+    wrong,
+)
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe.queue import (
+    counters,
+    queue_trend,
+    slow_part,
+)
+
+#: Below this share of free disk ClickHouse refuses new parts, as it reserves their room before it writes them.
+FULL_DISK_PCT = 1.0
+
+
+def stored(evidence: Evidence) -> list[Judged]:
+    """Whether the traces became readable and complete."""
+    if evidence.get("read") is None:
+        return []
+    judged = []
+    for run in (evidence.run("root"), evidence.run("large")):
+        if run is not None:
+            judged += [_visible(evidence, run), *_complete(evidence, run)]
+    return judged
+
+
+def _visible(evidence: Evidence, run: SentRun) -> Judged:
+    rule = "visible" if run.role == "root" else "visible_large"
+    limit = evidence.thresholds["visible"]
+    expected = f"readable within {limit:g} s"
+    if run.visible_after is None:
+        observed = f"not readable {evidence.waited:.0f} s after it was accepted"
+        return wrong(rule, _kept(evidence, run), evidence.place, run.run_id, observed, expected)
+    observed = f"readable after {run.visible_after:.1f} s"
+    if run.visible_after <= limit:
+        return passed(rule, "ingest-workers", run.run_id, observed, expected)
+    source = thresholds.source("visible", limit)
+    found = _late(evidence, run)
+    return wrong(rule, found, evidence.place, run.run_id, observed, expected, status="warn", source=source)
+
+
+def _complete(evidence: Evidence, run: SentRun) -> list[Judged]:
+    small = run.role == "root"
+    patch = evidence.get("patch_small" if small else "patch_large")
+    # A patch that was refused has its own finding; a second one would blame the queue for what never reached it.
+    if run.visible_after is None or patch is None or not patch.succeeded:
+        return []
+    rule = "complete" if small else "complete_large"
+    expected = "status success"
+    if run.complete_after is not None:
+        observed = f"status success after {run.complete_after:.1f} s"
+        return [passed(rule, "ingest-workers", run.run_id, observed, expected)]
+    observed = f"status {run.status or 'none'} {evidence.waited:.0f} s after its patch was accepted"
+    return [wrong(rule, _unpatched(evidence, run), evidence.place, run.run_id, observed, expected)]
+
+
+def child(evidence: Evidence) -> list[Judged]:
+    """Whether the child came along, and every query says so."""
+    found, root = evidence.run("child"), evidence.run("root")
+    if found is None or root is None or root.visible_after is None or not evidence.children:
+        return []
+    counts = ", ".join(str(count) for count in evidence.children)
+    observed = f"children found by {len(evidence.children)} queries: {counts}"
+    if evidence.vanished:
+        observed += f"; runs that had been read were missing in later polls: {evidence.vanished} times"
+    expected = "1 each time"
+    if set(evidence.children) == {1} and not evidence.vanished:
+        return [passed("child", "replica-lag", found.run_id, observed, expected)]
+    lag = lagging(evidence) or Blame(UNKNOWN, why="the root arrived and its child did not, though sent together")
+    return [wrong("child", lag, evidence.place, found.run_id, observed, expected)]
+
+
+def lagging(evidence: Evidence) -> Blame | None:
+    """Replicas that differ, where one query found what another did not; ``None`` where all said the same."""
+    if len(set(evidence.children)) < 2 and not evidence.vanished:
+        return None
+    return Blame("replica-lag", "the same run is found by other queries of the same kind")
+
+
+def queue_delay(evidence: Evidence) -> list[Judged]:
+    """Received to inserted by the server's clocks, or the bound that the probe's own clock gives."""
+    run = evidence.run("root")
+    if run is None or run.visible_after is None:
+        return []
+    measured = seconds_between(run.received, run.inserted)
+    delay = run.visible_after if measured is None else measured
+    how = "at most, by the first poll that saw it; the server tells no inserted_at" if measured is None else "measured"
+    limit = evidence.thresholds["queue_delay"]
+    observed, expected, source = f"{delay:.1f} s ({how})", f"under {limit:g} s", thresholds.source("queue_delay", limit)
+    if delay < limit:
+        return [passed("queue_delay", "ingest-workers", run.run_id, observed, expected, source)]
+    if measured is None:
+        found = Blame(UNKNOWN, why="whether it was stored late or read late is not told")
+        place = evidence.place
+        return [
+            wrong("queue_delay", found, place, run.run_id, observed, expected, status="unknown", source=source),
+        ]
+    found = slow_part(evidence) or Blame(UNKNOWN, why="the workers' own times were not read")
+    return [wrong("queue_delay", found, evidence.place, run.run_id, observed, expected, source=source)]
+
+
+def _late(evidence: Evidence, run: SentRun) -> Blame:
+    """Who is slow where a run became readable, but late."""
+    found = slow_part(evidence)
+    if found is not None:
+        return found
+    if evidence.polls and min(evidence.polls) > evidence.thresholds["read"]:
+        return blame(evidence, "clickhouse-read", "post_small")
+    delay = seconds_between(run.received, run.inserted)
+    told = f"by the server's clocks it was inserted after {delay:.1f} s" if delay is not None else "no time is told"
+    return Blame(UNKNOWN, why=f"{told}: ClickHouse's insert, an async insert or replica lag")
+
+
+def _kept(evidence: Evidence, run: SentRun) -> Blame:
+    """Who kept a run that was accepted and never appeared: the first rule that knows."""
+    return next((found for rule in _KEPT if (found := rule(evidence, run))), _nobody(evidence))
+
+
+def _unpatched(evidence: Evidence, run: SentRun) -> Blame:
+    """Who kept the patch of a run that appeared."""
+    return next((found for rule in _UNPATCHED if (found := rule(evidence, run))), _nobody(evidence))
+
+
+def _nobody(evidence: Evidence) -> Blame:
+    told = counters(evidence)
+    return Blame(UNKNOWN, why=f"queue: {told}" if told else _unread(evidence))
+
+
+def _unread(evidence: Evidence) -> str:
+    reasons = [sample.reason for sample in evidence.queue if sample.reason]
+    counted = reasons[-1] if reasons else "the queue's counters were not read"
+    return "; ".join(filter(None, [counted, evidence.cluster_reason or evidence.pods("ingest-queue")]))
+
+
+def _reads_died(evidence: Evidence, _run: SentRun) -> Blame | None:
+    after = evidence.get("control_read_after")
+    if after is None or evidence.ok("control_read_after"):
+        return None
+    found = blame(evidence, "clickhouse-read", "auth_after")
+    return Blame(found.layer, found.witness, why=f"the control read that worked before fails now ({after.describe()})")
+
+
+def _disk_is_full(evidence: Evidence, _run: SentRun) -> Blame | None:
+    free = evidence.free_disk_pct
+    if free is None or free >= FULL_DISK_PCT:
+        return None
+    found = blame(evidence, "clickhouse-write", "control_read_after")
+    return Blame(found.layer, found.witness, why=f"ClickHouse has {free:.1f} % of its disk free")
+
+
+def _small_arrived(evidence: Evidence, run: SentRun) -> Blame | None:
+    root = evidence.run("root")
+    if run.role != "large" or root is None or root.complete_after is None:
+        return None
+    return Blame("blob-write", f"the small trace of the same moment is complete after {root.complete_after:.1f} s")
+
+
+def _queue_tells(evidence: Evidence, _run: SentRun) -> Blame | None:
+    trend = queue_trend(evidence)
+    if trend in ("", "unclear") or (trend == "empty" and not evidence.ok("control_read_after")):
+        return None
+    told = counters(evidence)
+    if trend == "stuck":
+        return Blame("ingest-workers", _reads_work(evidence), why=_and_pods(evidence, told))
+    if trend == "draining":
+        return slow_part(evidence) or Blame("backlog", f"the workers take from the queue: {told}")
+    if trend in ("retrying", "held"):
+        return Blame("clickhouse-write", f"the workers take what waits: {told}")
+    return _gone(evidence, told)
+
+
+def _gone(evidence: Evidence, told: str) -> Blame | None:
+    again = evidence.get("repeat_after")
+    if again is not None and again.succeeded:
+        return Blame("redis", _reads_work(evidence), why=f"its record in Redis is gone, as is the task ({told})")
+    return None
+
+
+def _patch_lost(evidence: Evidence, run: SentRun) -> Blame | None:
+    other = evidence.run("large" if run.role == "root" else "root")
+    arrived = f"the run's posts arrived after {run.visible_after:.1f} s" if run.visible_after is not None else ""
+    if other is not None and other.complete_after is not None:
+        return Blame("lost-patch", f"{arrived}, and the patch of the other trace too")
+    if queue_trend(evidence) == "empty":
+        return Blame("lost-patch", f"{arrived}, and nothing waits any more: {counters(evidence)}")
+    return None
+
+
+def _workers_down(evidence: Evidence, _run: SentRun) -> Blame | None:
+    if not evidence.is_down("ingest-queue") or not evidence.ok("control_read_after"):
+        return None
+    return Blame("ingest-workers", _reads_work(evidence), why=evidence.pods("ingest-queue"))
+
+
+def _reads_work(evidence: Evidence) -> str:
+    answer = evidence.get("control_read_after") or evidence.get("control_read")
+    return answer.describe() if answer else ""
+
+
+def _and_pods(evidence: Evidence, told: str) -> str:
+    return "; ".join(filter(None, [f"queue: {told}", evidence.pods("ingest-queue")]))
+
+
+#: In the order of trust: an answer of the API, the queue's counters, the pods.
+_KEPT: tuple[Callable[[Evidence, SentRun], Blame | None], ...] = (
+    _reads_died,
+    _small_arrived,
+    _disk_is_full,
+    _queue_tells,
+    _workers_down,
+)
+
+_UNPATCHED: tuple[Callable[[Evidence, SentRun], Blame | None], ...] = (
+    _reads_died,
+    _disk_is_full,
+    _patch_lost,
+    _queue_tells,
+    _workers_down,
+)

@@ -1,0 +1,82 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How long each stage took, against how long it may take."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe import thresholds
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe.evidence import Evidence, seconds_between
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe.layers import Blame, Judged, wrong
+
+#: Stages that are one answer each.
+_ANSWERS = {"info": "info", "auth": "auth", "project": "project", "accepted": "post_small", "read": "read"}
+#: These have findings of their own, which also say who is slow.
+_JUDGED_ELSEWHERE = ("visible", "queue_delay")
+
+
+def measured(evidence: Evidence) -> dict[str, float]:
+    """Seconds by stage as far as the probe came."""
+    root, first = evidence.run("root"), evidence.get("front_door")
+    values: dict[str, float | None] = {}
+    if first is not None and first.connecting:
+        values["connect"] = first.connecting - first.handshake
+        values["tls"] = first.handshake or None
+    for name, stage in _ANSWERS.items():
+        values[name] = _seconds(evidence, stage)
+    if root is not None:
+        values["visible"] = root.visible_after
+        values["complete"] = root.complete_after
+        values["queue_delay"] = seconds_between(root.received, root.inserted)
+    fetches = [_seconds(evidence, stage) for stage in ("fetch_large", "download_inputs", "download_attachment")]
+    values["blob"] = sum(value for value in fetches if value is not None) if fetches[0] is not None else None
+    values["feedback"] = evidence.feedback_after
+    return {name: value for name in thresholds.THRESHOLDS if (value := values.get(name)) is not None}
+
+
+def timings(evidence: Evidence, total: float) -> dict[str, float]:
+    """Seconds per stage and in all, rounded to 0.1 ms."""
+    return {name: round(value, 4) for name, value in {**measured(evidence), "total": total}.items()}
+
+
+def stages(evidence: Evidence) -> list[dict[str, Any]]:
+    """Each stage's seconds with its threshold, where that comes from, and whether it was kept."""
+    return [
+        {
+            "name": name,
+            "seconds": round(seconds, 4),
+            "threshold": (limit := evidence.thresholds[name]),
+            "status": "pass" if seconds <= limit else "warn",
+            "source": thresholds.source(name, limit),
+        }
+        for name, seconds in measured(evidence).items()
+    ]
+
+
+def slow(evidence: Evidence) -> list[Judged]:
+    """A warning for each stage that took longer than it may."""
+    return [
+        _warning(evidence, stage)
+        for stage in stages(evidence)
+        if stage["status"] == "warn" and stage["name"] not in _JUDGED_ELSEWHERE
+    ]
+
+
+def _warning(evidence: Evidence, stage: dict[str, Any]) -> Judged:
+    layer = thresholds.THRESHOLDS[stage["name"]].layer
+    return wrong(
+        f"slow_{stage['name']}",
+        Blame(layer, advice="it works and is slow"),
+        evidence.place,
+        evidence.place.url,
+        f"{stage['seconds']:.1f} s",
+        f"at most {stage['threshold']:g} s",
+        status="warn",
+        source=stage["source"],
+    )
+
+
+def _seconds(evidence: Evidence, stage: str) -> float | None:
+    answer = evidence.get(stage)
+    return answer.seconds - answer.connecting if answer is not None else None

@@ -1,0 +1,159 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from ansible_collections.langsmith.aws.plugins.module_utils.clients.cluster_state import Cluster, Seen, connect, see
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.errors import ProjectError
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.forwarding import DialError
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe.evidence import Latency, Workload
+
+from tests.unit.plugins.scripted import Asked, Running, Said, said, serve
+
+WAITED = "langsmith_ingestion_api_to_worker_latency_seconds"
+STORED = "langsmith_ingestion_worker_to_store_latency_seconds"
+SEEN = Seen({"ingest-queue": Workload(2, 2)}, ("acme-ingest-queue-1", "acme-ingest-queue-2"))
+
+
+class Inside:
+    """The services of a cluster on one port, told from each other by the name that was dialled."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, Said] = {
+            "acme-platform-backend:1986/metrics?json": said(
+                {"ingestion_queue": {"pending": 4, "active": 1, "retry": 2}, "feedback_queue": {"pending": 9}}
+            ),
+            "acme-backend:1984/metrics/queue/default": said({"queued": 7, "active": 3}),
+            **{
+                f"{pod}:1989/metrics": Said(
+                    body=f"{WAITED}_sum 1\n{WAITED}_count 2\n{STORED}_sum 3\n{STORED}_count 2\n".encode()
+                )
+                for pod in SEEN.workers
+            },
+        }
+
+    def __call__(self, asked: Asked) -> Said:
+        target = f"{asked.headers['host']}{asked.path}{'?json' if asked.query else ''}"
+        return self.answers.get(target, Said(404, b"", "text/plain"))
+
+
+@pytest.fixture
+def inside() -> Inside:
+    return Inside()
+
+
+@pytest.fixture
+def server(inside: Inside) -> Iterator[Running]:
+    with serve(inside) as running:
+        yield running
+
+
+@pytest.fixture
+def cluster(server: Running) -> Iterator[Cluster]:
+    def dial(_host: str, _port: int, timeout: float) -> socket.socket:
+        return socket.create_connection(("127.0.0.1", server.port), timeout)
+
+    found = Cluster("acme", dial, lambda: SEEN, lambda: None)
+    yield found
+    found.close()
+
+
+def test_the_queue_is_read_from_platform_backend(cluster: Cluster) -> None:
+    sample = cluster.sample(1.5)
+    assert (sample.at, sample.pending, sample.active, sample.retry, sample.reason) == (1.5, 4, 1, 2, "")
+    assert sample.waited is None
+
+
+def test_where_there_is_no_ingestion_queue_the_queue_of_backend_counts(cluster: Cluster, inside: Inside) -> None:
+    inside.answers["acme-platform-backend:1986/metrics?json"] = said({})
+    sample = cluster.sample(0.0)
+    assert (sample.pending, sample.active, sample.retry) == (7, 3, None)
+
+
+def test_the_times_of_all_ready_workers_are_added(cluster: Cluster) -> None:
+    cluster.look()
+    sample = cluster.sample(0.0, times=True)
+    assert sample.waited == Latency(2.0, 4.0)
+    assert sample.stored == Latency(6.0, 4.0)
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [(Said(502, b"<html>", "text/html"), "cannot be read"), (said({"ingestion_queue": []}), "no ingestion_queue")],
+)
+def test_counters_that_are_not_told_have_a_reason(cluster: Cluster, inside: Inside, answer: Said, reason: str) -> None:
+    inside.answers = {"acme-platform-backend:1986/metrics?json": answer}
+    inside.answers["acme-backend:1984/metrics/queue/default"] = said([])
+    sample = cluster.sample(0.0)
+    assert sample.pending is None
+    assert reason in sample.reason
+
+
+def failing(error: Exception) -> Callable[..., Any]:
+    def call(*_: object) -> Any:
+        raise error
+
+    return call
+
+
+def test_a_service_that_cannot_be_dialled_is_a_reason() -> None:
+    cluster = Cluster("acme", failing(DialError("no pod of it is ready")), lambda: SEEN, lambda: None)
+    assert "no pod of it is ready" in cluster.sample(0.0).reason
+
+
+def test_workloads_that_may_not_be_listed_are_a_reason() -> None:
+    cluster = Cluster("acme", failing(DialError("unused")), failing(ProjectError("verb list is needed")), lambda: None)
+    cluster.look()
+    assert (cluster.workloads, cluster.reason) == ({}, "verb list is needed")
+
+
+def test_a_kubeconfig_that_is_not_there_is_said_at_once() -> None:
+    with pytest.raises(ProjectError, match="/nowhere is not there"):
+        connect("/nowhere", "langsmith", "langsmith")
+
+
+def item(name: str, ready: int | None = None, replicas: int | None = None, *conditions: str) -> dict[str, Any]:
+    """An object of a cluster, as its API has it."""
+    status: dict[str, Any] = {"readyReplicas": ready} if ready is not None else {}
+    if conditions:
+        status["conditions"] = [{"type": "Ready", "status": condition} for condition in conditions]
+    return {
+        "metadata": {"name": name},
+        "spec": {"replicas": replicas} if replicas is not None else {},
+        "status": status,
+    }
+
+
+LISTS = {
+    "/apis/apps/v1/namespaces/tracing/deployments": [
+        item("acme-backend", 1, 2),
+        item("acme-ingest-queue", None, 3),
+        item("other-backend", 5, 5),
+    ],
+    "/apis/apps/v1/namespaces/tracing/statefulsets": [item("acme-clickhouse", 1)],
+    "/api/v1/namespaces/tracing/pods": [
+        item("acme-ingest-queue-a", None, None, "True"),
+        item("acme-ingest-queue-b", None, None, "False"),
+        item("acme-ingest-queue-c"),
+        item("acme-backend-a", None, None, "True"),
+    ],
+}
+
+
+def test_the_workloads_of_a_release_and_its_ready_workers_are_seen() -> None:
+    seen = see(lambda target, _timeout: {"items": LISTS[target]}, "tracing", "acme")
+    assert seen.workloads == {
+        "backend": Workload(1, 2),
+        "ingest-queue": Workload(0, 3),
+        "clickhouse": Workload(1, 1),
+    }
+    assert seen.workers == ("acme-ingest-queue-a",)
+    assert seen.workloads["ingest-queue"].is_down
+
+
+def test_a_namespace_that_is_not_there_has_no_workloads() -> None:
+    assert see(lambda _target, _timeout: None, "tracing", "acme") == Seen({})

@@ -1,0 +1,261 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import itertools
+import json
+import sys
+import time
+from typing import Any
+
+import pytest
+from ansible_collections.langsmith.aws.plugins.module_utils.clients import load_sampling
+from ansible_collections.langsmith.aws.plugins.module_utils.clients.load import run_load
+from ansible_collections.langsmith.aws.plugins.module_utils.clients.load_sending import Sender
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.errors import ProjectError
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.langsmith import parse_endpoint
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.load import feed, watching
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.load.ids import Ids
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.load.measured import Measured, merge
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.load.options import Settings, Target
+
+from tests.unit.plugins.scripted import SILENCE, Asked, Running, Said, page, said, serve
+from tests.unit.plugins.scripted_langsmith import KEY, Fault, ScriptedLangSmith, on
+
+INGEST = "/api/v1/runs/multipart"
+QUERY = "/api/v1/runs/query"
+
+
+@pytest.fixture(autouse=True)
+def small_requests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two traces to a request, six requests to the load of most tests."""
+    monkeypatch.setattr(feed, "RUNS_PER_REQUEST", 4)
+
+
+def load(**options: Any) -> Settings:
+    """Twelve traces of two runs, sent by two connections as quickly as they are accepted."""
+    ways: dict[str, Any] = {} if "rate" in options or "find_capacity" in options else {"concurrency": 2}
+    return Settings(
+        **{"ids": Ids(7, 8), **ways, "traces_max": 12, "runs_per_trace": 2, "drain_timeout": 0.6, **options}
+    )
+
+
+def target(server: Running, **options: Any) -> Target:
+    connection = {"timeout": 5.0, "connect_timeout": 2.0, **options.pop("connection", {})}
+    return Target(parse_endpoint(f"http://{server.address}"), {"x-api-key": KEY}, connection, **options)
+
+
+def measure(langsmith: ScriptedLangSmith, settings: Settings, **options: Any) -> Measured:
+    with serve(langsmith) as server:
+        return run_load(target(server, **options), settings)
+
+
+def every_third_request(answer: Said) -> Fault:
+    count = itertools.count()
+    return on("POST", INGEST, lambda _asked: answer if next(count) % 3 == 2 else None)
+
+
+def test_every_run_is_sent_once_found_by_its_id_and_removed() -> None:
+    langsmith = ScriptedLangSmith()
+    found = measure(langsmith, load())
+    assert (found.traces, found.sent, found.accepted, found.visible, found.lost) == (12, 24, 24, 24, 0)
+    assert set(langsmith.runs) == {Ids(7, 8).id(number) for number in range(24)}
+    assert found.requests == 6
+    assert found.complete
+    assert found.drain is not None
+    assert langsmith.projects == {}
+    assert found.projects[0]["kept"] is False
+
+
+def test_a_rate_is_kept_and_latency_counts_from_when_a_trace_was_due() -> None:
+    found = measure(ScriptedLangSmith(), load(rate=40.0, duration=0.5))
+    assert (found.traces, found.unsent_traces, found.visible) == (12, 0, 24)
+    # Two traces travel together, and the first waits for the second, which is due 0.025 s later.
+    accepted = found.latencies["accepted"].percentile(100)
+    assert accepted is not None
+    assert accepted >= 0.025
+    assert found.latencies["visible"].count + found.latencies["visible"].missing == found.watched
+
+
+@pytest.mark.parametrize(
+    ("answer", "status"),
+    [
+        (said({"error": "Too many requests"}, 429), "429"),
+        (page(503), "503"),
+        (page(302, Location="https://elsewhere.example.org"), "302"),
+        (said({"error": "Conflict"}, 409), "409"),
+    ],
+)
+def test_a_refused_request_is_counted_by_its_status_and_never_sent_again(answer: Said, status: str) -> None:
+    langsmith = ScriptedLangSmith(every_third_request(answer))
+    with serve(langsmith) as server:
+        found = run_load(target(server), load())
+    assert found.refused == {status: 8}
+    assert (found.sent, found.accepted, found.visible, found.lost) == (24, 16, 16, 0)
+    assert sum(asked.path == INGEST for asked in server.asked) == 6
+    assert found.problems[0].startswith(f"status {status}")
+
+
+def test_a_request_without_an_answer_in_time_is_unanswered_though_it_may_be_stored() -> None:
+    langsmith = ScriptedLangSmith()
+    count = itertools.count()
+
+    def stores_and_is_silent(asked: Asked) -> Said | None:
+        if next(count) != 1:
+            return None
+        langsmith.post_runs_multipart(asked)
+        return SILENCE
+
+    langsmith.faults.append(on("POST", INGEST, stores_and_is_silent))
+    found = measure(langsmith, load(), connection={"timeout": 1.5})
+    assert found.unanswered == {"http timeout": 4}
+    assert (found.accepted, found.visible, found.stored_unaccepted) == (20, 20, 4)
+
+
+def test_runs_that_never_appear_are_lost_by_their_ids() -> None:
+    langsmith = ScriptedLangSmith()
+    gone = {Ids(7, 8).id(number) for number in (0, 5, 17)}
+    langsmith.visible = lambda run: run["id"] not in gone
+    found = measure(langsmith, load())
+    assert (found.accepted, found.visible, found.lost) == (24, 21, 3)
+    assert set(found.lost_ids) == gone
+    assert found.complete
+    assert not found.certain
+    assert found.drain is None
+
+
+@pytest.fixture
+def quick_settling(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watching, "SETTLE_SECONDS", 0.3)
+    monkeypatch.setattr(load_sampling, "SAMPLE_SECONDS", 0.05)
+
+
+@pytest.mark.parametrize(("active", "certain"), [(0, True), (3, False)])
+@pytest.mark.usefixtures("quick_settling")
+def test_what_is_missing_is_lost_for_certain_once_the_queue_is_empty(active: int, certain: bool) -> None:
+    counters = said({"ingestion_queue": {"pending": 0, "retry": 0, "active": active}})
+    langsmith = ScriptedLangSmith(on("GET", "/metrics", counters))
+    langsmith.visible = lambda run: run["id"] != Ids(7, 8).id(4)
+    with serve(langsmith) as server:
+        queue = f"http://{server.address}/metrics?format=json"
+        found = run_load(target(server, queue_url=queue), load(drain_timeout=2.5))
+    assert (found.lost, found.certain) == (1, certain)
+    assert (found.whole < 2.5) is certain
+    assert {sample.active for sample in found.backlog} == {active}
+
+
+def test_a_run_on_two_pages_is_a_duplicate() -> None:
+    langsmith = ScriptedLangSmith()
+
+    def twice(asked: Asked) -> Said:
+        document = langsmith.post_runs_query(asked)
+        if asked.json.get("cursor"):
+            again = json.loads(document.body)["runs"][:3]
+            return said({"runs": again, "cursors": {"next": None}})
+        return said({**json.loads(document.body), "cursors": {"next": "more"}})
+
+    langsmith.faults.append(on("POST", QUERY, twice))
+    found = measure(langsmith, load())
+    assert (found.visible, found.duplicates, len(found.duplicate_ids)) == (24, 3, 3)
+
+
+@pytest.mark.parametrize("answer", [page(502), said({"detail": "no"}, 500), said(["runs"])])
+def test_books_that_cannot_be_closed_say_so(answer: Said) -> None:
+    found = measure(ScriptedLangSmith(on("POST", QUERY, answer)), load())
+    assert not found.complete
+    assert found.accepted == 24
+    assert any(problem.startswith("reading back: status") for problem in found.problems)
+
+
+def test_an_error_in_the_middle_ends_the_load_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    langsmith, count = ScriptedLangSmith(), itertools.count()
+    encode = Sender._encode
+
+    def fails_later(self: Sender, body: bytes) -> tuple[bytes, dict[str, str]]:
+        if next(count) == 2:
+            raise MemoryError("no room")
+        return encode(self, body)
+
+    monkeypatch.setattr(Sender, "_encode", fails_later)
+    found = measure(langsmith, load(traces_max=100))
+    assert found.interrupted == "a sender failed: MemoryError: no room"
+    assert found.unanswered == {"sender failed": 4}
+    assert found.sent == found.accepted + 4
+    assert found.visible == found.accepted == len(langsmith.runs)
+    assert langsmith.projects == {}
+
+
+def test_a_project_that_cannot_be_removed_is_told() -> None:
+    found = measure(ScriptedLangSmith(on("DELETE", "/api/v1/sessions/*", said({"detail": "no"}, 500))), load())
+    assert found.projects[0]["kept"] is True
+    assert any("is left" in problem for problem in found.problems)
+
+
+@pytest.mark.parametrize(
+    ("path", "answer", "words"),
+    [
+        ("/api/v1/info", page(200), "no LangSmith that answers"),
+        ("/api/v1/sessions", said({"detail": "Forbidden"}, 403), "no project can be made: .*403"),
+    ],
+)
+def test_an_installation_that_does_not_answer_gets_no_load(path: str, answer: Said, words: str) -> None:
+    langsmith = ScriptedLangSmith(lambda asked: answer if asked.path == path else None)
+    with serve(langsmith) as server, pytest.raises(ProjectError, match=f"no load was sent, as .*{words}"):
+        run_load(target(server), load())
+    assert not [asked for asked in server.asked if asked.path == INGEST]
+
+
+def test_the_key_is_in_nothing_that_is_told() -> None:
+    found = measure(ScriptedLangSmith(every_third_request(page(500))), load())
+    assert KEY not in json.dumps(found.to_dict())
+    assert KEY not in repr(Target(parse_endpoint("https://langsmith.example.org"), {"x-api-key": KEY}))
+
+
+def test_zstd_needs_its_package_and_sends_compressed(monkeypatch: pytest.MonkeyPatch) -> None:
+    langsmith = ScriptedLangSmith()
+    found = measure(langsmith, load(compression="zstd"))
+    assert found.visible == 24
+    assert set(langsmith.encodings) == {"zstd"}
+    monkeypatch.setitem(sys.modules, "zstandard", None)
+    with pytest.raises(ProjectError, match="needs the Python package zstandard"):
+        measure(langsmith, load(compression="zstd"))
+
+
+def test_a_search_tells_each_step_and_stays_within_its_bounds() -> None:
+    said_steps: list[str] = []
+    langsmith = ScriptedLangSmith()
+    settings = load(find_capacity=True, rate=20.0, duration=0.4, traces_max=30, visible_p95=30.0)
+    with serve(langsmith) as server:
+        found = run_load(target(server), settings, say=said_steps.append)
+    assert [step.rate for step in found.steps] == [20.0, 40.0]
+    assert all(step.holds for step in found.steps)
+    assert found.traces == 24
+    assert "would exceed traces_max 30" in said_steps[-1]
+    assert found.visible == found.accepted == len(langsmith.runs) == 48
+
+
+def test_shares_sent_side_by_side_are_one_load_with_every_id_once() -> None:
+    langsmith = ScriptedLangSmith()
+    found = [measure(langsmith, load(index=index, of=3, traces_max=10)) for index in range(3)]
+    whole = merge([Measured.from_dict(json.loads(json.dumps(share.to_dict()))) for share in found])
+    assert [share.traces for share in found] == [4, 3, 3]
+    assert set(langsmith.runs) == {Ids(7, 8).id(number) for number in range(20)}
+    assert (whole.shares, whole.sent, whole.visible, whole.lost, whole.complete) == (3, 20, 20, 0, True)
+    assert len({project["name"] for project in whole.projects}) == 3
+
+
+def test_a_slow_answer_makes_those_behind_it_late_and_not_fewer() -> None:
+    langsmith = ScriptedLangSmith()
+
+    def slow(asked: Asked) -> None:
+        time.sleep(0.2)
+
+    langsmith.faults.append(on("POST", INGEST, slow))
+    found = measure(langsmith, load(rate=40.0, duration=0.5, connections=1))
+    # Six requests of 0.2 s one after another: the last one was due after 0.3 s and is accepted after 1.2 s.
+    slowest, latest = (found.latencies[name].percentile(100) for name in ("accepted", "late"))
+    assert found.accepted == 24
+    assert slowest is not None
+    assert slowest > 0.8
+    assert latest is not None
+    assert latest > 0.6

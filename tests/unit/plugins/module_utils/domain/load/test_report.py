@@ -1,0 +1,188 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.charts import parse_charts
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.load.ids import Ids
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.load.measured import Measured, Progress, Sample, Step
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.load.options import Settings
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.load.report import result
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.load.verdict import judge
+
+URL = "https://langsmith.example.org"
+
+
+def load(**options: Any) -> Settings:
+    ways = {} if options.get("find_capacity") or options.get("concurrency") else {"rate": 10.0}
+    return Settings(**{"ids": Ids(1, 2), **ways, **options})
+
+
+def measured(**options: Any) -> Measured:
+    """A load of 100 traces of two runs that went well."""
+    well = {
+        "traces": 100,
+        "sent": 200,
+        "accepted": 200,
+        "visible": 200,
+        "drain": 0.5,
+        "complete": True,
+        "certain": True,
+    }
+    common = {"began": 1.0, "offered_rate": 10.0, "runs_per_trace": 2, "sending": 10.0, "whole": 12.0, "cpu": 0.4}
+    found = Measured(**{**common, **well, **options})
+    found.latencies["accepted"].add(0.02, 100)
+    found.latencies["visible"].add(0.4, 100)
+    found.latencies["late"].add(0.001, 100)
+    for name in ("first_quarter", "last_quarter"):
+        found.latencies[name].add(0.4, 25)
+    return found
+
+
+def statuses(found: Measured, settings: Settings | None = None) -> dict[str, str]:
+    return {one.id.removeprefix("load."): one.status for one in judge(settings or load(), found, URL)}
+
+
+WELL = {
+    "accepted": "pass",
+    "lost": "pass",
+    "duplicates": "pass",
+    "visible": "pass",
+    "backlog": "pass",
+    "sender": "pass",
+}
+
+
+def test_a_load_that_went_well_passes_every_rule() -> None:
+    assert statuses(measured()) == WELL
+
+
+@pytest.mark.parametrize(
+    ("options", "changed"),
+    [
+        ({"refused": {"429": 5}, "accepted": 195, "visible": 195}, {"accepted": "fail"}),
+        ({"unanswered": {"http timeout": 5}, "accepted": 195, "visible": 195}, {"accepted": "fail"}),
+        ({"lost": 1, "visible": 199}, {"lost": "fail"}),
+        ({"lost": 1, "visible": 199, "certain": False}, {"lost": "fail"}),
+        ({"complete": False}, {"lost": "unknown", "duplicates": None}),
+        ({"duplicates": 2, "duplicate_ids": ["a"]}, {"duplicates": "fail"}),
+        ({"stored_unaccepted": 2}, {"unaccepted": "warn"}),
+        ({"unsent_traces": 3}, {"sender": "warn"}),
+        ({"interrupted": "interrupted while sending"}, {"interrupted": "unknown"}),
+        ({"projects": [{"id": "1", "name": "load-1", "kept": True}]}, {"cleanup": "warn"}),
+        ({"shares": 1, "merged": True}, {}),
+        ({"shares": 2, "merged": True}, {"shares": "fail"}),
+    ],
+)
+def test_each_trouble_has_its_own_finding(options: dict[str, Any], changed: dict[str, str | None]) -> None:
+    expected = {name: status for name, status in {**WELL, **changed}.items() if status is not None}
+    assert statuses(measured(**options)) == expected
+
+
+def test_a_project_that_was_to_be_kept_is_no_finding() -> None:
+    found = measured(projects=[{"id": "1", "name": "load-1", "kept": True}])
+    assert statuses(found, load(keep=True)) == WELL
+
+
+def test_lost_runs_are_told_apart_from_late_ones() -> None:
+    lost, late = (measured(lost=3, visible=197, lost_ids=["x1"], certain=certain) for certain in (True, False))
+    told = [next(one for one in judge(load(), found, URL) if one.id == "load.lost") for found in (lost, late)]
+    assert "they are lost. First: x1" in told[0].observed
+    assert "lost or late is not known" in told[1].observed
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [("429", "quota"), ("413", "25 MB"), ("403", "firewall"), ("500", "platform-backend"), ("422", "answer's text")],
+)
+def test_a_refusal_has_the_remedy_of_its_status(status: str, words: str) -> None:
+    found = measured(refused={status: 4}, problems=[f"status {status}: no"])
+    finding = judge(load(), found, URL)[0]
+    assert words in finding.remedy
+    assert f"4 by status {status}" in finding.observed
+    assert "no" in finding.observed
+
+
+def test_watched_traces_that_never_came_fail_the_threshold() -> None:
+    found = measured()
+    found.latencies["visible"].missing = 20
+    assert statuses(found)["visible"] == "fail"
+
+
+def test_traces_that_are_visible_too_late_fail_the_threshold_they_are_judged_by() -> None:
+    assert statuses(measured(), load(visible_p95=0.3))["visible"] == "fail"
+
+
+def test_a_backlog_that_grows_is_a_warning_with_the_rate_that_is_stored() -> None:
+    found = measured()
+    found.latencies["last_quarter"].add(9.0, 75)
+    warning = next(one for one in judge(load(), found, URL) if one.id == "load.backlog")
+    assert warning.status == "warn"
+    assert "about 5 traces/s" in warning.remedy
+
+
+def test_nothing_sent_is_not_known_to_be_accepted() -> None:
+    found = Measured(began=1.0, offered_rate=10.0, runs_per_trace=2, complete=True)
+    assert statuses(found)["accepted"] == "unknown"
+
+
+def steps(*held: tuple[float, bool]) -> list[Step]:
+    return [Step(rate, holds, "visible p95 0.40 s", rate, 0.4, 0.0) for rate, holds in held]
+
+
+@pytest.mark.parametrize(
+    ("found", "status", "rate", "carried"),
+    [
+        (steps((10, True), (20, True), (40, False)), "pass", 20, "low"),
+        (steps((100, True), (200, True)), "warn", 200, "medium"),
+        (steps((10, False)), "unknown", None, None),
+    ],
+)
+def test_a_capacity_is_told_with_the_load_class_that_it_carries(
+    found: list[Step], status: str, rate: float | None, carried: str | None
+) -> None:
+    searching = load(find_capacity=True)
+    told = measured(steps=found, offered_rate=rate)
+    assert statuses(told, searching)["capacity"] == status
+    found_class = result(told, searching, URL, 30)
+    assert (found_class["capacity"]["rate"], found_class["load_class"]) == (rate, carried)
+
+
+def test_a_result_tells_what_was_planned_and_what_came_of_it() -> None:
+    found = result(measured(refused={}), load(), URL, 30)
+    assert found["plan"]["traces"] == 600
+    assert found["rates"] == {"offered": 10.0, "accepted": 10.0, "visible": pytest.approx(9.524)}
+    assert found["percentiles"]["visible"]["p95"] == pytest.approx(0.4, rel=0.01)
+    assert found["percentiles"]["stored"] == {"p50": None, "p95": None, "p99": None}
+    assert found["load_class"] == "low"
+    assert found["capacity"] is None
+
+
+def test_charts_show_latencies_progress_queue_and_time() -> None:
+    found = measured(phases=[("send 10/s", 0.0, 10.0), ("drain", 10.0, 10.5)])
+    found.backlog = [Sample(0.0, 0, 0, 0), Sample(1.0, 7, 1, 1)]
+    found.progress = [Progress(0.0, 0, 0), Progress(1.0, 10, 8)]
+    charts = result(found, load(), URL, 30)["charts"]
+    assert [chart["kind"] for chart in charts] == ["histogram", "histogram", "lines", "lines", "timeline"]
+    assert [chart.title for chart in parse_charts(charts)] == [chart["title"] for chart in charts]
+    accepted = charts[0]
+    assert sum(bucket["count"] for bucket in accepted["buckets"]) == 100
+    assert all(bucket["from"] < bucket["to"] for bucket in accepted["buckets"])
+    assert {mark["label"] for mark in charts[1]["marks"]} == {"p50", "p95", "p99", "threshold of p95"}
+    assert [series["label"] for series in charts[3]["series"]] == ["pending", "retry"]
+    assert charts[3]["marks"] == [{"label": "sending ended", "axis": "x", "at": 10.0}]
+
+
+def test_what_was_not_measured_has_no_chart() -> None:
+    assert result(Measured(began=1.0, offered_rate=1.0, runs_per_trace=1), load(), URL, 30)["charts"] == []
+
+
+@pytest.mark.parametrize("seconds", [0.00005, 0.0003, 0.01, 0.99, 1.0, 2.0, 45.0, 4000.0])
+def test_a_latency_lies_within_its_bar(seconds: float) -> None:
+    found = Measured(began=1.0, offered_rate=1.0, runs_per_trace=1)
+    found.latencies["accepted"].add(seconds)
+    (chart,) = result(found, load(), URL, 30)["charts"]
+    (filled,) = [bucket for bucket in chart["buckets"] if bucket["count"]]
+    assert filled["from"] <= seconds <= filled["to"]
