@@ -149,9 +149,22 @@ installation:
       type: list
       elements: str
     volumes:
-      description: Ids of the volumes that carry the tag.
+      description:
+        - The volumes that carry the tag with C(id), C(availability_zone), C(size_gib), C(type), C(iops),
+          C(throughput_mib_s), C(state) and C(claim), the name of the PersistentVolumeClaim that each was made for.
       type: list
-      elements: str
+      elements: dict
+    interface_endpoints:
+      description: The interface endpoints as M(langsmith.aws.vpc_interface_endpoint) returns them.
+      type: list
+      elements: dict
+    clickhouse:
+      description:
+        - What was decided for ClickHouse with C(topology), C(cluster), C(replicas) and C(volumes), those of its data.
+          Null before its secret was made.
+        - Topology and cluster are tags of the secret C(langsmith/NAME/clickhouse). Replicas are counted by their
+          volumes.
+      type: dict
     resources:
       description: As RV(resources).
       type: list

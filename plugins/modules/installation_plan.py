@@ -59,6 +59,9 @@ options:
         C(object_ownership), C(policy), C(lifecycle_rules) (each C(rule_id), C(prefix), C(expiration_days)),
         C(tags).
       - V(secrets) is a list, each with C(name) and C(keys) that must have a value. Values stay inside the module.
+      - V(interface_endpoints) is a list of the options of M(langsmith.aws.vpc_interface_endpoint).
+      - V(clickhouse) takes C(topology), C(cluster), C(replicas) and C(volume) (C(size_gib), C(iops),
+        C(throughput_mib_s)). What LangSmith or EBS does not let change is a difference with C(blocked).
       - An option that is not known is refused.
     type: dict
     required: true
@@ -90,9 +93,9 @@ RETURN = r"""
 drift:
   description:
     - What differs, by part. Keys are C(vpc), C(internet_gateway), C(subnets), C(nat_gateways), C(route_tables),
-      C(s3_endpoint), C(security_group:NAME), C(role:NAME), C(cluster), C(oidc_provider), C(nodegroup),
-      C(nodegroup:NAME), C(addon:NAME), C(database_subnet_group), C(database), C(cache_subnet_group), C(cache),
-      C(bucket), C(secret:NAME) and C(certificate).
+      C(s3_endpoint), C(interface_endpoint:SERVICE), C(security_group:NAME), C(role:NAME), C(cluster),
+      C(oidc_provider), C(nodegroup), C(nodegroup:NAME), C(addon:NAME), C(database_subnet_group), C(database),
+      C(cache_subnet_group), C(cache), C(bucket), C(secret:NAME), C(clickhouse) and C(certificate).
     - C(action) is V(create) or V(update). A difference with C(blocked) is one that AWS does not
       change in place; it says why.
   returned: always

@@ -54,11 +54,14 @@ options:
           - V(cidrs) are IPv4 ranges, V(vpc_cidr) the one of the VPC and V(subnet_cidrs) those of subnets (strings, or
             dictionaries with C(cidr_block)), which lie in it and do not overlap.
           - V(zones) are availability zones, V(instance_types) types of instances offered in them, V(node_count) the
-            number of nodes, whose capacity is held against 16 vCPU and 64 GiB.
+            number of nodes, whose capacity is held against 16 vCPU and 64 GiB. V(other_instance_types) are types of
+            other nodes.
           - V(hosted_zone) is the name or id of a public zone in the account. V(license_secret) is a secret's name, or a
             dictionary of C(name) and C(key), which must be there.
           - V(blob_storage) is whether payloads go to S3 and V(clickhouse_topology) is V(single), V(replicated),
             V(external) or V(managed).
+          - V(clickhouse) is a dictionary of C(topology) and what that one needs, C(replicas) and C(zones), or C(host),
+            C(password_secret), C(endpoint_service) and C(blob_storage). Findings have the variable as their prefix.
         type: str
         required: true
       required:

@@ -163,7 +163,7 @@ def _typed(document: Any) -> Rows:
 
 
 def _number(value: Any, whole: bool) -> Any:
-    if value is None or (whole and type(value) is int):
+    if value is None or (whole and isinstance(value, int) and not isinstance(value, bool)):
         return value
     if isinstance(value, list):
         return [_number(one, whole) for one in value]

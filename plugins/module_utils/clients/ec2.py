@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ansible_collections.langsmith.aws.plugins.module_utils.clients.aws import call, none_on, pages
+from ansible_collections.langsmith.aws.plugins.module_utils.clients.aws import AwsCallError, call, none_on, pages
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.resources.network import (
     ElasticIp,
     InternetGateway,
@@ -16,11 +16,23 @@ from ansible_collections.langsmith.aws.plugins.module_utils.domain.resources.net
     Rule,
     SecurityGroup,
     Subnet,
+    Volume,
     Vpc,
     VpcEndpoint,
 )
-from ansible_collections.langsmith.aws.plugins.module_utils.domain.tags import INSTALLATION_TAG, from_pairs
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.resources.vpc_interface_endpoint import (
+    EndpointSettings,
+    InterfaceEndpoint,
+)
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.tags import (
+    INSTALLATION_TAG,
+    TagChange,
+    from_pairs,
+    to_pairs,
+)
 
+#: What the EBS CSI driver of EKS writes on a volume.
+CLAIM_TAG = "kubernetes.io/created-for/pvc/name"
 _TARGETS = (
     "GatewayId",
     "NatGatewayId",
@@ -136,19 +148,84 @@ def _routes(table: Mapping[str, Any]) -> dict[str, str]:
     return routes
 
 
-def endpoints(client: Any, name: str) -> tuple[VpcEndpoint, ...]:
-    """The installation's VPC endpoints but those that are deleted."""
-    found = pages(client, "describe_vpc_endpoints", "VpcEndpoints", Filters=_tagged(name))
-    return tuple(
-        VpcEndpoint(
-            item["VpcEndpointId"],
-            item["ServiceName"],
-            item.get("State") or "available",
-            tuple(sorted(item.get("RouteTableIds") or ())),
+def endpoints(client: Any, name: str) -> tuple[VpcEndpoint | InterfaceEndpoint, ...]:
+    """The installation's VPC endpoints of both kinds but those that are deleted."""
+    return tuple(endpoint_of(item) for item in _endpoints(client, Filters=_tagged(name)))
+
+
+def interface_endpoint(client: Any, vpc_id: str, service_name: str) -> InterfaceEndpoint | None:
+    """The interface endpoint of a VPC to a service, or ``None``."""
+    filters = [{"Name": "vpc-id", "Values": [vpc_id]}, {"Name": "service-name", "Values": [service_name]}]
+    found = (endpoint_of(item) for item in _endpoints(client, Filters=filters))
+    return next((item for item in found if isinstance(item, InterfaceEndpoint)), None)
+
+
+def _endpoints(client: Any, **arguments: Any) -> list[dict[str, Any]]:
+    found = pages(client, "describe_vpc_endpoints", "VpcEndpoints", **arguments)
+    return [item for item in found if (item.get("State") or "").lower() != "deleted"]
+
+
+def endpoint_of(item: Mapping[str, Any]) -> VpcEndpoint | InterfaceEndpoint:
+    """An endpoint as DescribeVpcEndpoints tells of it."""
+    if item.get("VpcEndpointType") == "Interface":
+        names = [entry["DnsName"] for entry in item.get("DnsEntries") or [] if entry.get("DnsName")]
+        return InterfaceEndpoint(
+            id=item["VpcEndpointId"],
+            vpc_id=item.get("VpcId") or "",
+            service_name=item["ServiceName"],
+            state=(item.get("State") or "").lower(),
+            subnet_ids=tuple(sorted(item.get("SubnetIds") or ())),
+            security_group_ids=tuple(sorted(group["GroupId"] for group in item.get("Groups") or ())),
+            private_dns=bool(item.get("PrivateDnsEnabled")),
+            dns_names=tuple(names),
+            message=(item.get("LastError") or {}).get("Message") or "",
+            tags=from_pairs(item.get("Tags")),
         )
-        for item in found
-        if (item.get("State") or "").lower() != "deleted"
+    return VpcEndpoint(
+        item["VpcEndpointId"],
+        item["ServiceName"],
+        item.get("State") or "available",
+        tuple(sorted(item.get("RouteTableIds") or ())),
     )
+
+
+def create_interface_endpoint(
+    client: Any, vpc_id: str, service_name: str, settings: EndpointSettings, tags: Mapping[str, str] | None
+) -> None:
+    """Ask for an endpoint. Its private names wait until the owner of the service has accepted it."""
+    call(
+        client,
+        "create_vpc_endpoint",
+        VpcEndpointType="Interface",
+        VpcId=vpc_id,
+        ServiceName=service_name,
+        SubnetIds=list(settings.subnet_ids or ()),
+        SecurityGroupIds=list(settings.security_group_ids or ()),
+        PrivateDnsEnabled=False,
+        **({"TagSpecifications": [{"ResourceType": "vpc-endpoint", "Tags": to_pairs(tags)}]} if tags else {}),
+    )
+
+
+def modify_endpoint(client: Any, endpoint_id: str, **changes: Any) -> None:
+    """Change what ModifyVpcEndpoint takes."""
+    call(client, "modify_vpc_endpoint", VpcEndpointId=endpoint_id, **changes)
+
+
+def delete_endpoint(client: Any, endpoint_id: str) -> None:
+    """Start the deletion of an endpoint. Raises :class:`AwsCallError` also where AWS tells of it in the answer."""
+    answer = call(client, "delete_vpc_endpoints", VpcEndpointIds=[endpoint_id])
+    for item in answer.get("Unsuccessful") or []:
+        code, text = item["Error"]["Code"], item["Error"].get("Message") or ""
+        if code != "InvalidVpcEndpointId.NotFound":
+            raise AwsCallError("ec2:DeleteVpcEndpoints", code, f"{endpoint_id} was not deleted: {code}: {text}")
+
+
+def change_tags(client: Any, resource_id: str, change: TagChange) -> None:
+    """Write and remove tags."""
+    if change.put:
+        call(client, "create_tags", Resources=[resource_id], Tags=to_pairs(change.put))
+    if change.remove:
+        call(client, "delete_tags", Resources=[resource_id], Tags=[{"Key": key} for key in change.remove])
 
 
 def security_groups(client: Any, name: str) -> tuple[SecurityGroup, ...]:
@@ -186,8 +263,23 @@ def instances(client: Any, name: str) -> tuple[str, ...]:
     return tuple(sorted(item["InstanceId"] for group in found for item in group.get("Instances") or []))
 
 
-def volumes(client: Any, name: str) -> tuple[str, ...]:
-    """The ids of the installation's volumes."""
-    return tuple(
-        sorted(item["VolumeId"] for item in pages(client, "describe_volumes", "Volumes", Filters=_tagged(name)))
-    )
+def volumes(client: Any, name: str) -> tuple[Volume, ...]:
+    """The installation's volumes but those that are being deleted."""
+    made = []
+    for item in pages(client, "describe_volumes", "Volumes", Filters=_tagged(name)):
+        if item.get("State") in ("deleting", "deleted"):
+            continue
+        tags = from_pairs(item.get("Tags"))
+        made.append(
+            Volume(
+                item["VolumeId"],
+                item.get("AvailabilityZone") or "",
+                int(item.get("Size") or 0),
+                item.get("VolumeType") or "",
+                item.get("Iops"),
+                item.get("Throughput"),
+                item.get("State") or "",
+                tags.get(CLAIM_TAG, ""),
+            )
+        )
+    return tuple(sorted(made, key=lambda item: (item.claim, item.id)))

@@ -24,8 +24,11 @@ from ansible_collections.langsmith.aws.plugins.module_utils.domain.installation 
 )
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.resources.eks_cluster import Cluster
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.resources.iam_role import Role
-from ansible_collections.langsmith.aws.plugins.module_utils.domain.resources.network import Network
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.resources.network import Network, VpcEndpoint
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.resources.s3_bucket import Bucket
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.resources.vpc_interface_endpoint import (
+    InterfaceEndpoint,
+)
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.tags import INSTALLATION_TAG, from_pairs
 
 #: The clients that :func:`read` needs, by botocore's names.
@@ -174,8 +177,10 @@ def _assemble(name: str, names: Names, first: Mapping[str, Any], second: Mapping
     vpc = first["vpc"]
     if vpc is not None:
         vpc = replace(vpc, dns_support=second.get("enableDnsSupport"), dns_hostnames=second.get("enableDnsHostnames"))
-    fields = ("subnets", "internet_gateways", "nat_gateways", "elastic_ips", "route_tables", "endpoints")
+    fields = ("subnets", "internet_gateways", "nat_gateways", "elastic_ips", "route_tables")
     network = Network(
+        endpoints=tuple(item for item in first["endpoints"] if isinstance(item, VpcEndpoint)),
+        interface_endpoints=tuple(item for item in first["endpoints"] if isinstance(item, InterfaceEndpoint)),
         vpc=vpc,
         security_groups=first["security_groups"],
         instances=first["instances"],

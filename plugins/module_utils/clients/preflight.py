@@ -69,7 +69,7 @@ def _home(region: str | None) -> str:
 def _regional(
     pool: ThreadPoolExecutor, inputs: Sequence[Input], region: str, connect: Connect, with_quotas: bool
 ) -> dict[str, Any]:
-    types = [str(name) for name in asks(inputs, "instance_types")]
+    types = [str(name) for rule in ("instance_types", "other_instance_types") for name in asks(inputs, rule)]
     zone_names = {str(name) for name in asks(inputs, "hosted_zone")}
     places = {
         given.variable: place

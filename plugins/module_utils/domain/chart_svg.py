@@ -84,24 +84,24 @@ def figure(value: float) -> str:
 def _bars(chart: Chart) -> str:
     if not chart.bars:
         return ""
-    parts = [piece for number, bar in enumerate(chart.bars) for piece in _bar(bar, chart.unit, number * ROW + 4)]
+    parts = [piece for number, one in enumerate(chart.bars) for piece in _bar(one, chart.unit, number * ROW + 4)]
     return _svg(len(chart.bars) * ROW + 6, chart.title, parts)
 
 
-def _bar(bar: Bar, unit: str, y: float) -> list[str]:
+def _bar(one: Bar, unit: str, y: float) -> list[str]:
     width = WIDTH - LABELS - FIGURES
-    full = max(bar.limit, bar.value)
+    full = max(one.limit, one.value)
     share = width / full
-    shown = f"{figure(bar.value)} %" if unit == "%" else f"{figure(bar.value)} of {figure(bar.limit)} {unit}".strip()
-    told = f"{bar.label}: {shown}, {bar.status}" + (f" ({bar.note})" if bar.note else "")
+    shown = f"{figure(one.value)} %" if unit == "%" else f"{figure(one.value)} of {figure(one.limit)} {unit}".strip()
+    told = f"{one.label}: {shown}, {one.status}" + (f" ({one.note})" if one.note else "")
     parts = [
-        _text(LABELS - 8, y + 14, _cut(bar.label), "end"),
-        _rect(LABELS, y, width * bar.limit / full, ROW - 8, "track"),
-        _rect(LABELS, y, bar.value * share, ROW - 8, bar.status, told),
+        _text(LABELS - 8, y + 14, _cut(one.label), "end"),
+        _rect(LABELS, y, width * one.limit / full, ROW - 8, "track"),
+        _rect(LABELS, y, one.value * share, ROW - 8, one.status, told),
     ]
-    limits = [limit for limit in (bar.warn, bar.fail) if limit is not None and limit <= full]
+    limits = [limit for limit in (one.warn, one.fail) if limit is not None and limit <= full]
     parts += [_line(LABELS + limit * share, y - 2, LABELS + limit * share, y + ROW - 6, "limit") for limit in limits]
-    return [*parts, _text(WIDTH - FIGURES + 8, y + 14, shown if bar.status == "pass" else f"{shown} ({bar.status})")]
+    return [*parts, _text(WIDTH - FIGURES + 8, y + 14, shown if one.status == "pass" else f"{shown} ({one.status})")]
 
 
 def _timeline(chart: Chart) -> str:

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.difference import plain
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.resources import clickhouse
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.resources.acm_certificate import Certificate
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.resources.eks_addon import Addon
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.resources.eks_cluster import Cluster
@@ -163,6 +164,13 @@ class Installation:
         ours = [item for item in self.certificates if self.owns(item.tags)]
         return min(ours, key=lambda item: (item.status != "ISSUED", item.arn), default=None)
 
+    @property
+    def clickhouse(self) -> clickhouse.ClickHouse | None:
+        """The ClickHouse that was decided on; ``None`` before its secret was made."""
+        name = f"langsmith/{self.name}/clickhouse"
+        secret = next((item for item in self.secrets if item.name == name and not item.deleted), None)
+        return clickhouse.read(secret.tags, self.network.volumes) if secret else None
+
     def owns(self, tags: Mapping[str, str]) -> bool:
         """Whether the tags name this installation."""
         return tags.get(INSTALLATION_TAG) == self.name
@@ -181,13 +189,13 @@ class Installation:
             "internet-gateway": network.internet_gateways,
             "natgateway": [item for item in network.nat_gateways if item.state != "deleted"],
             "route-table": network.route_tables,
-            "vpc-endpoint": network.endpoints,
+            "vpc-endpoint": [*network.endpoints, *network.interface_endpoints],
             "security-group": network.security_groups,
         }
         found = {self.arn(kind, item.id) for kind, items in ec2.items() for item in items}
         found |= {self.arn("elastic-ip", item.allocation_id) for item in network.elastic_ips}
         found |= {self.arn("instance", item) for item in network.instances}
-        found |= {self.arn("volume", item) for item in network.volumes}
+        found |= {self.arn("volume", item.id) for item in network.volumes}
         single: tuple[Any, ...] = (
             self.cluster,
             self.database,
@@ -246,7 +254,8 @@ class Installation:
             "s3_endpoint_id": endpoint.id if endpoint else None,
             "security_groups": {item.name: item.id for item in network.security_groups},
             "instances": list(network.instances),
-            "volumes": list(network.volumes),
+            "volumes": [plain(item) for item in network.volumes],
+            "interface_endpoints": [item.to_dict() for item in network.interface_endpoints],
         }
         return {**known, **self._services(), "resources": self.resources()}
 
@@ -263,6 +272,7 @@ class Installation:
             "cache": self.cache.to_dict() if self.cache else None,
             "cache_subnet_group": self.cache_subnet_group.name if self.cache_subnet_group else None,
             "bucket": self._bucket(),
+            "clickhouse": self.clickhouse.to_dict() if self.clickhouse else None,
             "secrets": {item.name: item.arn for item in self.secrets if not item.deleted},
             "secrets_pending_deletion": {item.name: item.arn for item in self.secrets if item.deleted},
             "certificate": self.certificate.to_dict() if self.certificate else None,

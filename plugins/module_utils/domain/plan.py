@@ -13,6 +13,7 @@ from ansible_collections.langsmith.aws.plugins.module_utils.domain.difference im
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.installation import Installation
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.resources import (
     acm_certificate,
+    clickhouse,
     eks_addon,
     eks_cluster,
     eks_nodegroup,
@@ -23,6 +24,7 @@ from ansible_collections.langsmith.aws.plugins.module_utils.domain.resources imp
     rds_instance,
     s3_bucket,
     subnet_group,
+    vpc_interface_endpoint,
 )
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.tags import tag_differences
 
@@ -81,6 +83,11 @@ class Plan:
             found["route_tables"] = whole(bool(net.route_tables), differences)
         if wanted.get("s3_endpoint"):
             found["s3_endpoint"] = whole(net.s3_endpoint is not None, network.s3_endpoint_differences(net))
+        ways = {item.service_name: item for item in net.interface_endpoints}
+        for way in wanted.get("interface_endpoints") or []:
+            name, settings = way["service_name"], vpc_interface_endpoint.EndpointSettings.from_options(way)
+            key = f"interface_endpoint:{name}"
+            found[key] = self._part(name, ways.get(name), vpc_interface_endpoint, settings, way)
         known = {item.name: item for item in net.security_groups}
         ids = {item.name: item.id for item in net.security_groups}
         for group in wanted.get("security_groups") or []:
@@ -174,6 +181,8 @@ class Plan:
         known = {item.name: item for item in have.secrets if not item.deleted}
         for secret in wanted.get("secrets") or []:
             found[f"secret:{secret['name']}"] = part(known.get(secret["name"]), partial(self._secret, secret))
+        if (servers := wanted.get("clickhouse")) is not None and have.clickhouse is not None:
+            found["clickhouse"] = whole(True, clickhouse.differences(servers, have.clickhouse))
         if (certificate := wanted.get("certificate")) is not None:
             wish = acm_certificate.CertificateSettings.from_options(certificate)
             tags = self._tags(certificate.get("tags"))

@@ -116,6 +116,17 @@ def addon_options() -> Spec:
     }
 
 
+def interface_endpoint_options() -> Spec:
+    """The settings of ``vpc_interface_endpoint``."""
+    return {
+        "vpc_id": {"type": "str", "required": True},
+        "service_name": {"type": "str", "required": True},
+        "subnet_ids": _names(),
+        "security_group_ids": _names(),
+        "private_dns": {"type": "bool"},
+    }
+
+
 def oidc_provider_options() -> Spec:
     """The settings of ``iam_oidc_provider``."""
     return {

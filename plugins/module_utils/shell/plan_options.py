@@ -17,6 +17,7 @@ from ansible_collections.langsmith.aws.plugins.module_utils.shell.aws_options im
     certificate_options,
     cluster_options,
     database_options,
+    interface_endpoint_options,
     nodegroup_options,
     without_required,
 )
@@ -53,6 +54,13 @@ def wish_spec() -> Spec:
         ),
         "nat_gateways": {"type": "str", "choices": ["none", "single", "per_zone"]},
         "s3_endpoint": {"type": "bool"},
+        "interface_endpoints": _list_of(**{**_planned(interface_endpoint_options()), "service_name": _NAME}),
+        "clickhouse": _of(
+            topology={"type": "str", "required": True, "choices": ["single", "replicated", "external", "managed"]},
+            cluster={"type": "str"},
+            replicas={"type": "int"},
+            volume=_of(size_gib={"type": "int"}, iops={"type": "int"}, throughput_mib_s={"type": "int"}),
+        ),
         "cluster": _of(**_planned(cluster_options())),
         "nodegroup": _of(**_planned(nodegroup_options())),
         "nodegroups": _list_of(**{**_planned(nodegroup_options()), "name": _NAME}),

@@ -229,8 +229,10 @@ def clickhouse_topology(given: Input, context: Context) -> list[Finding]:
         return [finding(given, "fail", repr(text), expected, remedy, P0)]
     if text != "single":
         return [finding(given, "pass", text, expected, "", P0)]
+    status: Status = "fail" if context.production else "warn"
+    told = "single: one pod, whose loss stops every read and write, and whose schema can never become a replicated one"
     remedy = f"set {given.variable} to replicated, external or managed before the first migration"
-    return [finding(given, "fail" if context.production else "warn", text, expected, remedy, P0)]
+    return [finding(given, status, told, expected, remedy, P0)]
 
 
 def _listed(values: Sequence[Any] | str) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.finding import Finding
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.preflight import (
     account_rules,
+    clickhouse_rules,
     input_rules,
     machine_rules,
 )
@@ -30,11 +31,13 @@ RULES: dict[str, Rule] = {
     "subnet_cidrs": input_rules.subnet_cidrs,
     "zones": account_rules.zones,
     "instance_types": account_rules.instance_types,
+    "other_instance_types": account_rules.instance_types,
     "node_count": account_rules.node_count,
     "hosted_zone": account_rules.hosted_zone,
     "license_secret": account_rules.license_secret,
     "blob_storage": input_rules.blob_storage,
     "clickhouse_topology": input_rules.clickhouse_topology,
+    "clickhouse": clickhouse_rules.clickhouse,
 }
 
 

@@ -9,6 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.difference import Difference
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.resources.vpc_interface_endpoint import (
+    InterfaceEndpoint,
+)
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.tags import tag_differences
 
 NatMode = Literal["none", "single", "per_zone"]
@@ -103,6 +106,20 @@ class VpcEndpoint:
     route_table_ids: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Volume:
+    """An EBS volume; ``claim`` is the name of the PersistentVolumeClaim that it was made for, where the driver says."""
+
+    id: str
+    availability_zone: str = ""
+    size_gib: int = 0
+    type: str = ""
+    iops: int | None = None
+    throughput_mib_s: int | None = None
+    state: str = ""
+    claim: str = ""
+
+
 #: Protocol, first port, last port, peer (range of addresses or security group id). ``-1`` stands for all.
 Rule = tuple[str, int, int, str]
 
@@ -133,7 +150,8 @@ class Network:
     endpoints: tuple[VpcEndpoint, ...] = ()
     security_groups: tuple[SecurityGroup, ...] = ()
     instances: tuple[str, ...] = ()
-    volumes: tuple[str, ...] = ()
+    volumes: tuple[Volume, ...] = ()
+    interface_endpoints: tuple[InterfaceEndpoint, ...] = ()
 
     @property
     def internet_gateway(self) -> InternetGateway | None:

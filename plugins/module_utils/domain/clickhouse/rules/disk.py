@@ -142,7 +142,7 @@ def days_to_full(replica: Replica) -> float | None:
     used_total, grown = space(replica), growth(replica)
     if used_total is None or grown is None:
         return None
-    used, total = used_total
+    used, total = used_total[0], used_total[1]
     return (total - used) / grown[0] if grown[0] > 0 else float("inf")
 
 

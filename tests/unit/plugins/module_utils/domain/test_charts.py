@@ -62,8 +62,8 @@ def texts(figure_element: ElementTree.Element) -> list[str]:
 
 def test_a_bar_is_as_long_as_its_share_of_the_limit() -> None:
     bars = drawn({**BARS, "bars": [{"label": "a", "value": 125, "limit": 500}]})
-    track, bar = rects(bars, "track")[0], rects(bars, "pass")[0]
-    assert float(bar.get("width", 0)) == pytest.approx(float(track.get("width", 0)) / 4, abs=0.1)
+    track, used = rects(bars, "track")[0], rects(bars, "pass")[0]
+    assert float(used.get("width", 0)) == pytest.approx(float(track.get("width", 0)) / 4, abs=0.1)
 
 
 def test_a_bar_beyond_its_threshold_says_so_in_words_and_colour() -> None:

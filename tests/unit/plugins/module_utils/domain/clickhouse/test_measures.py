@@ -94,15 +94,15 @@ def test_a_last_day_beyond_the_horizon_is_not_drawn() -> None:
 
 def test_headroom_is_in_percent_with_its_figures() -> None:
     (headroom,) = (chart for chart in charts([measured()]) if chart["unit"] == "%")
-    bars = {bar["label"]: (bar["value"], bar["note"]) for bar in headroom["bars"]}
+    bars = {one["label"]: (one["value"], one["note"]) for one in headroom["bars"]}
     assert bars["chi-0:8123 memory"] == (50.0, "14 of 28 GiB")
     assert bars["chi-0:8123 disk"] == (40.0, "200 of 500 GiB")
-    assert all(0 < bar["warn"] <= bar["fail"] <= bar["limit"] == 100 for bar in headroom["bars"])
+    assert all(0 < one["warn"] <= one["fail"] <= one["limit"] == 100 for one in headroom["bars"])
 
 
 @pytest.mark.parametrize("more", [{"query_limit": [{"value": "0"}]}, {"query_limit": Refused(497, "denied")}])
 def test_without_a_limit_there_is_no_bar(more: dict[str, Any]) -> None:
-    labels = {bar["label"] for chart in charts([measured(**more)]) for bar in chart.get("bars", [])}
+    labels = {one["label"] for chart in charts([measured(**more)]) for one in chart.get("bars", [])}
     assert "chi-0:8123 queries" not in labels
 
 

@@ -1,0 +1,74 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Rules on the inputs of a ClickHouse, by its topology."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.finding import Finding
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.preflight.facts import (
+    Context,
+    Input,
+    secret_place,
+)
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.preflight.input_rules import P0, finding, missing
+
+MANAGED = "LangSmith self-hosted documentation: LangSmith-managed ClickHouse"
+#: How AWS names a service that others offer by PrivateLink.
+SERVICE = re.compile(r"com\.amazonaws\.vpce\.[a-z]{2}(?:-[a-z]+)+-\d+\.vpce-svc-[0-9a-f]+")
+#: More replicas are a load by themselves, for each takes every insert; fewer do not bear the loss of one.
+REPLICAS = range(3, 6)
+ZONES = 3
+
+
+def clickhouse(given: Input, context: Context) -> list[Finding]:
+    """What the topology needs. The value is a mapping of the role's variables without their prefix."""
+    values: Mapping[str, Any] = given.value
+    rules = {"replicated": _replicated, "external": _outside, "managed": _managed}
+    judge = rules.get(str(values.get("topology")))
+    return judge(given, values) if judge else []
+
+
+def _named(given: Input, name: str, values: Mapping[str, Any]) -> Input:
+    return Input(given.variable + name, values.get(name), given.rule)
+
+
+def _replicated(given: Input, values: Mapping[str, Any]) -> list[Finding]:
+    replicas, zones = _named(given, "replicas", values), values.get("zones")
+    expected = f"{REPLICAS[0]} to {REPLICAS[-1]}"
+    found = [finding(replicas, "pass", str(replicas.value), expected, "", P0)]
+    if not str(replicas.value).isdecimal() or int(str(replicas.value)) not in REPLICAS:
+        remedy = f"set {replicas.variable} to {expected}"
+        found = [finding(replicas, "fail", str(replicas.value), expected, remedy, P0)]
+    if isinstance(zones, list) and 0 < len(set(zones)) < ZONES:
+        told = Input("network_availability_zones", zones, given.rule)
+        remedy = "name three zones: replicas and Keeper are spread over them, and two of three Keepers must be left"
+        found.append(finding(told, "fail", ", ".join(map(str, zones)), "three availability zones", remedy, P0))
+    return found
+
+
+def _outside(given: Input, values: Mapping[str, Any]) -> list[Finding]:
+    host, password = _named(given, "host", values), _named(given, "password_secret", values)
+    found = [missing(host, "the host of the ClickHouse")] if host.empty else []
+    place = None if password.empty else secret_place(password.value)
+    if place is None or not place[1]:
+        found.append(missing(password, "name and key of the secret that holds the user's password"))
+    return found or [finding(host, "pass", str(host.value), "the host of the ClickHouse", "")]
+
+
+def _managed(given: Input, values: Mapping[str, Any]) -> list[Finding]:
+    found, service = _outside(given, values), _named(given, "endpoint_service", values)
+    expected = "com.amazonaws.vpce.REGION.vpce-svc-ID, as LangChain tells it"
+    if not SERVICE.fullmatch(str(service.value or "")):
+        told = repr(service.value) if service.value else "not set"
+        found.append(finding(service, "fail", told, expected, f"set {service.variable} to {expected}", MANAGED))
+    else:
+        found.append(finding(service, "pass", str(service.value), expected, "", MANAGED))
+    if values.get("blob_storage") is not True:
+        blobs = Input("langsmith_values.config.blobStorage.enabled", values.get("blob_storage"), given.rule)
+        remedy = "leave it on: with it inputs, outputs and errors stay in your bucket, without it they leave it"
+        found.append(finding(blobs, "fail", str(blobs.value), "true", remedy, MANAGED))
+    return found

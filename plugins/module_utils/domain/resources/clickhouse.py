@@ -1,0 +1,115 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The ClickHouse of an installation as AWS tells of it, and what of it may change.
+
+The topology and the cluster's name are tags of the secret that LangSmith connects with: it is there before the first
+migration and as long as the installation, whatever becomes of the cluster. Replicas are counted by their volumes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.difference import Difference, plain
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.resources.network import Volume
+
+TOPOLOGY_TAG, CLUSTER_TAG = "langsmith:clickhouse-topology", "langsmith:clickhouse-cluster"
+#: The claim of a replica's data, as the operator of ClickHouse names it.
+CLAIM = re.compile(r"data-chi-langsmith-.+-0-(\d+)-0")
+
+_MIGRATION = (
+    "LangSmith decides at its first migration whether its tables are replicated, and where, and converts none later. "
+)
+_TOPOLOGY = (
+    f"{_MIGRATION}Keep the topology, or deploy a second installation with the new one and let applications send there."
+)
+_CLUSTER = f"{_MIGRATION}Keep the name of the cluster."
+_FEWER = (
+    "a replica that is taken away leaves its traces' parts to the others only after they have fetched them, and three "
+    "are the least that bear the loss of one. Keep the number."
+)
+_SMALLER = "EBS makes no volume smaller. Keep the size."
+
+
+@dataclass(frozen=True)
+class ClickHouse:
+    """What is there. ``replicas`` have a volume each, of which the weakest counts: GiB, IOPS, MiB/s."""
+
+    topology: str
+    cluster: str = ""
+    volumes: tuple[Volume, ...] = ()
+
+    @property
+    def replicas(self) -> int:
+        """The replicas that have a volume."""
+        return len({item.claim for item in self.volumes})
+
+    def to_dict(self) -> dict[str, Any]:
+        """As modules return it."""
+        return {
+            "topology": self.topology,
+            "cluster": self.cluster,
+            "replicas": self.replicas,
+            "volumes": [plain(item) for item in self.volumes],
+        }
+
+
+def read(secret_tags: Mapping[str, str], volumes: Iterable[Volume]) -> ClickHouse:
+    """The ClickHouse that goes with the secret; one without the tag is the chart's own."""
+    ours = (item for item in volumes if CLAIM.fullmatch(item.claim))
+    return ClickHouse(
+        topology=secret_tags.get(TOPOLOGY_TAG, "single"),
+        cluster=secret_tags.get(CLUSTER_TAG, ""),
+        volumes=tuple(sorted(ours, key=lambda item: item.claim)),
+    )
+
+
+def differences(wanted: Mapping[str, Any], actual: ClickHouse) -> list[Difference]:
+    """What would change; what cannot says why."""
+    if wanted["topology"] != actual.topology:
+        return [Difference("topology", wanted["topology"], actual.topology, _TOPOLOGY)]
+    found = []
+    if wanted.get("cluster") is not None and wanted["cluster"] != actual.cluster:
+        found.append(Difference("cluster", wanted["cluster"], actual.cluster, _CLUSTER))
+    if actual.topology != "replicated" or not actual.volumes:
+        return found
+    replicas = wanted.get("replicas")
+    if replicas is not None and replicas != actual.replicas:
+        blocked = _FEWER if replicas < actual.replicas else ""
+        found.append(Difference("replicas", replicas, actual.replicas, blocked))
+    return found + [item for volume in actual.volumes for item in _volume(wanted.get("volume") or {}, volume)]
+
+
+def _volume(wanted: Mapping[str, Any], actual: Volume) -> list[Difference]:
+    found = []
+    for name in ("size_gib", "iops", "throughput_mib_s"):
+        want, have = wanted.get(name), getattr(actual, name)
+        if want is None or want == have:
+            continue
+        blocked = _SMALLER if name == "size_gib" and want < (have or 0) else ""
+        found.append(Difference(f"{actual.claim}.{name}", want, have, blocked))
+    return found
+
+
+def node_groups(subnets: Iterable[Mapping[str, str]], installation: str, replicas: int) -> list[dict[str, Any]]:
+    """The node groups of the replicas, one in each zone of the subnets, in the order of the zones' names.
+
+    A volume is bound to its zone, and an autoscaler chooses a group, never a zone of one. Replicas go to the zones in
+    turn; one node more may come, so that a replica can move to it.
+    """
+    zones: dict[str, list[str]] = {}
+    for subnet in sorted(subnets, key=lambda item: (item["availability_zone"], item["id"])):
+        zones.setdefault(subnet["availability_zone"], []).append(subnet["id"])
+    sizes = [len(range(index, replicas, len(zones))) for index in range(len(zones))]
+    return [
+        {
+            "name": f"{installation}-clickhouse-{zone}",
+            "subnet_ids": ids,
+            "min_size": size,
+            "max_size": size + 1,
+        }
+        for (zone, ids), size in zip(zones.items(), sizes, strict=True)
+    ]

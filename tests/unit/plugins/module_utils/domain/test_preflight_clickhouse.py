@@ -1,0 +1,75 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a topology of ClickHouse needs is known before the first write."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.finding import Finding
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.preflight.clickhouse_rules import clickhouse
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.preflight.facts import Context, Facts, Input
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.preflight.input_rules import clickhouse_topology
+
+PREFIX = "datastores_clickhouse_"
+OUTSIDE = {"host": "ch.acme.example", "password_secret": {"name": "acme/clickhouse", "key": "password"}}
+MANAGED = OUTSIDE | {
+    "endpoint_service": "com.amazonaws.vpce.us-east-1.vpce-svc-0123456789abcdef0",
+    "blob_storage": True,
+}
+
+
+def judged(topology: str, **values: Any) -> dict[str, Finding]:
+    given = Input(PREFIX, {"topology": topology, **values}, "clickhouse")
+    found = clickhouse(given, Context("production", [given], Facts()))
+    return {item.subject.removeprefix(PREFIX): item for item in found if item.status == "fail"}
+
+
+@pytest.mark.parametrize(
+    ("topology", "values"),
+    [
+        ("single", {}),
+        ("replicated", {"replicas": 3, "zones": ["a", "b", "c"]}),
+        ("replicated", {"replicas": "5", "zones": []}),
+        ("external", OUTSIDE),
+        ("managed", MANAGED),
+    ],
+)
+def test_what_is_complete_passes(topology: str, values: dict[str, Any]) -> None:
+    assert judged(topology, **values) == {}
+
+
+@pytest.mark.parametrize("replicas", [2, 6, "many", ""])
+def test_replicas_are_three_to_five(replicas: Any) -> None:
+    assert "set datastores_clickhouse_replicas to 3 to 5" in judged("replicated", replicas=replicas)["replicas"].remedy
+
+
+def test_replicas_and_keeper_need_three_zones() -> None:
+    found = judged("replicated", replicas=3, zones=["a", "b"])
+    assert "name three zones" in found["network_availability_zones"].remedy
+
+
+@pytest.mark.parametrize("topology", ["external", "managed"])
+def test_a_server_outside_needs_its_host_and_its_password(topology: str) -> None:
+    assert {"host", "password_secret"} <= set(judged(topology))
+    assert "password_secret" in judged(topology, **{**MANAGED, "password_secret": {"name": "acme/clickhouse"}})
+
+
+@pytest.mark.parametrize("service", ["", "vpce-svc-1", "com.amazonaws.us-east-1.s3"])
+def test_a_managed_one_needs_the_name_of_its_endpoint_service(service: str) -> None:
+    found = judged("managed", **{**MANAGED, "endpoint_service": service})
+    assert "com.amazonaws.vpce.REGION.vpce-svc-ID" in found["endpoint_service"].remedy
+
+
+def test_a_managed_one_is_refused_without_blob_storage() -> None:
+    found = judged("managed", **{**MANAGED, "blob_storage": False})
+    assert "stay in your bucket" in found["langsmith_values.config.blobStorage.enabled"].remedy
+
+
+def test_one_pod_is_refused_for_production_with_the_reason() -> None:
+    given = Input("datastores_clickhouse_topology", "single", "clickhouse_topology")
+    (found,) = clickhouse_topology(given, Context("production", [given], Facts()))
+    assert found.status == "fail"
+    assert "can never become a replicated one" in found.observed
+    assert "before the first migration" in found.remedy
