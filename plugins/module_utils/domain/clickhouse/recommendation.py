@@ -7,7 +7,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse import instances
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse import volume as ebs
@@ -23,12 +23,12 @@ from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.th
     REPLICAS_MAX,
     THROUGHPUT,
 )
-
-LoadClass = Literal["low", "medium", "high", "above"]
-
-#: Up to how many users at a time, and traces a second, the classes of the documentation's scaling page reach.
-USERS: dict[LoadClass, int] = {"low": 5, "medium": 20, "high": 50}
-TRACES_PER_S: dict[LoadClass, int] = {"low": 10, "medium": 100, "high": 1000}
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.load_class import (
+    TRACES_PER_S,
+    USERS,
+    LoadClass,
+    needed_class,
+)
 
 
 @dataclass(frozen=True)
@@ -85,11 +85,7 @@ class Recommendation:
 
 def classes(load: Load) -> tuple[LoadClass, LoadClass]:
     """The load's classes of reads and of writes. Users that are not told count as few."""
-    return _class_of(load.users or 0, USERS), _class_of(load.traces_per_s, TRACES_PER_S)
-
-
-def _class_of(value: float, limits: dict[LoadClass, int]) -> LoadClass:
-    return next((name for name, limit in limits.items() if value <= limit), "above")
+    return needed_class(load.users or 0, USERS), needed_class(load.traces_per_s)
 
 
 def documented(load: Load) -> Size:

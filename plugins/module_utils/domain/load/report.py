@@ -6,7 +6,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.langsmith.aws.plugins.module_utils.domain.load import capacity, charts, classes
+from ansible_collections.langsmith.aws.plugins.module_utils.domain import load_class
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.load import capacity, charts
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.load.histogram import RELATIVE_ERROR
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.load.measured import Measured
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.load.options import Settings
@@ -79,7 +80,7 @@ def _percentiles(measured: Measured) -> dict[str, dict[str, float | None]]:
 def _found_capacity(measured: Measured, best: float | None) -> dict[str, Any]:
     return {
         "rate": best,
-        "load_class": classes.carried_class(best) if best is not None else None,
+        "load_class": load_class.carried_class(best) if best is not None else None,
         "bounded": any(not step.holds for step in measured.steps),
         "steps": [dict(step.__dict__) for step in measured.steps],
     }
@@ -88,5 +89,5 @@ def _found_capacity(measured: Measured, best: float | None) -> dict[str, Any]:
 def _load_class(load: Settings, accepted: float | None, best: float | None) -> str | None:
     """The class that was sent, or after a search the one that is carried."""
     if load.find_capacity:
-        return None if best is None else classes.carried_class(best)
-    return None if accepted is None else classes.needed_class(accepted)
+        return None if best is None else load_class.carried_class(best)
+    return None if accepted is None else load_class.needed_class(accepted)

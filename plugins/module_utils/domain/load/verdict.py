@@ -6,8 +6,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from ansible_collections.langsmith.aws.plugins.module_utils.domain import load_class
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.finding import Finding, Status
-from ansible_collections.langsmith.aws.plugins.module_utils.domain.load import capacity, classes
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.load import capacity
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.load.measured import Measured
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.load.options import Settings
 
@@ -188,11 +189,11 @@ def _capacity(case: _Case) -> list[Finding]:
     if rate is None:
         remedy = "no rate held: probe the installation without a load first, or begin at a lower rate"
         return [case.finding("capacity", "unknown", tried or "no step was made", expected, remedy)]
-    observed = f"{rate:g} traces/s ({classes.carried_class(rate)} load). {tried}"
+    observed = f"{rate:g} traces/s ({load_class.carried_class(rate)} load). {tried}"
     if any(not step.holds for step in steps):
-        return [case.finding("capacity", "pass", observed, expected, source=classes.SOURCE)]
+        return [case.finding("capacity", "pass", observed, expected, source=load_class.SOURCE)]
     remedy = "it is at least this: raise traces_max or steps_max to go on"
-    return [case.finding("capacity", "warn", observed, expected, remedy, classes.SOURCE)]
+    return [case.finding("capacity", "warn", observed, expected, remedy, load_class.SOURCE)]
 
 
 def _shares(case: _Case) -> list[Finding]:

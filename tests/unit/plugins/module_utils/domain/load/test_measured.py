@@ -11,7 +11,6 @@ from ansible_collections.langsmith.aws.plugins.module_utils.domain.load.capacity
     judge_step,
     next_rate,
 )
-from ansible_collections.langsmith.aws.plugins.module_utils.domain.load.classes import carried_class, needed_class
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.load.measured import (
     Measured,
     Progress,
@@ -27,6 +26,7 @@ from ansible_collections.langsmith.aws.plugins.module_utils.domain.load.watching
     settled,
     stride,
 )
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.load_class import carried_class, needed_class
 
 
 def measured(**options: Any) -> Measured:
