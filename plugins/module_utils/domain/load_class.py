@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 LoadClass = Literal["low", "medium", "high", "above"]
@@ -16,9 +17,9 @@ BELOW = "below"
 SOURCE = "LangSmith's scale guide (self-host-scale)"
 
 
-def needed_class(value: float, limits: dict[LoadClass, int] = TRACES_PER_S) -> LoadClass:
+def needed_class(value: float, limits: Mapping[LoadClass, int] | None = None) -> LoadClass:
     """The smallest class that includes a value, traces a second unless other ``limits`` are given; or ``above``."""
-    return next((name for name, most in limits.items() if value <= most), "above")
+    return next((name for name, most in (limits or TRACES_PER_S).items() if value <= most), "above")
 
 
 def carried_class(rate: float) -> str:
