@@ -87,7 +87,7 @@ def test_a_cluster_is_made_stays_as_it_is_grows_and_leaves_nothing(bench: Bench)
     grown = play(bench, "site", "--tags", "datastores", **REPLICATED, **LARGER)
     assert grown.code == 0, grown.output[-6000:]
     it_has_grown(bench)
-    shrunk = play(bench, "preflight", **REPLICATED, **LARGER, datastores_clickhouse_volume_gib=100)
+    shrunk = play(bench, "preflight", **{**REPLICATED, **LARGER, "datastores_clickhouse_volume_gib": 100})
     assert shrunk.code != 0
     assert "EBS makes no volume smaller" in shrunk.output
 
