@@ -8,9 +8,7 @@ import json
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from ansible_collections.langsmith.aws.plugins.module_utils.clients.http_client import HttpClient, HttpError
@@ -20,6 +18,8 @@ from ansible_collections.langsmith.aws.plugins.module_utils.domain.load import w
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.load.histogram import Histogram
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.load.ids import RunIds
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.load.measured import latencies
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe.documents import text
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe.evidence import seconds_between
 
 #: Pages of one query that are followed; more would be copies of the same runs over and over.
 PAGES_MOST = 20
@@ -64,7 +64,7 @@ class Reader:
                 local = self._runs.local(str(run.get("id")))
                 if local is not None:
                     found.append(local)
-                    waits.extend(_wait(run))
+                    waits += _waits(run)
             following = (document.get("cursors") or {}).get("next")
             if not following or not document["runs"]:
                 break
@@ -82,14 +82,10 @@ class Reader:
         return document
 
 
-def _wait(run: dict[str, Any]) -> Iterator[float]:
-    """Seconds from received to inserted by the server's clocks, where the answer tells them."""
-    try:
-        received = datetime.fromisoformat(run["trace_first_received_at"])
-        inserted = datetime.fromisoformat(run["inserted_at"])
-        yield max((inserted - received).total_seconds(), 0.0)
-    except (KeyError, TypeError, ValueError):
-        return
+def _waits(run: dict[str, Any]) -> list[float]:
+    """Seconds from received to inserted by the server's clocks; none where the answer does not tell them."""
+    waited = seconds_between(text(run, "trace_first_received_at"), text(run, "inserted_at"))
+    return [] if waited is None else [max(waited, 0.0)]
 
 
 class Watcher:

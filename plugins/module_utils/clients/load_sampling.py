@@ -7,11 +7,11 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
 from urllib.parse import urlsplit
 
 from ansible_collections.langsmith.aws.plugins.module_utils.clients.http_client import HttpClient, HttpError
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.load.measured import Progress, Sample
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe.documents import queue_counters
 
 #: Seconds between two samples of queue and progress, and how many are kept: then every second one goes.
 SAMPLE_SECONDS = 1.0
@@ -70,12 +70,5 @@ class Queue:
             document = self._http.request("GET", self._target, headers={"Accept": "application/json"}).json()
         except (HttpError, ValueError):
             return None
-        queue = document.get("ingestion_queue") if isinstance(document, dict) else None
-        if not isinstance(queue, dict):
-            return None
-        pending, retry, active = (_count(queue.get(name)) for name in ("pending", "retry", "active"))
-        return Sample(at, pending, retry, active)
-
-
-def _count(value: Any) -> int | None:
-    return int(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+        counts = queue_counters(document)
+        return Sample(at, counts.get("pending"), counts.get("retry"), counts.get("active")) if counts else None

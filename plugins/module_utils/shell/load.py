@@ -6,11 +6,10 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.langsmith import Endpoint, parse_endpoint
-from ansible_collections.langsmith.aws.plugins.module_utils.domain.load import measured as measurements
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.load import plan as plans
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.load import report
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.load.ids import new_ids
@@ -91,19 +90,5 @@ def run(
             say(sentence)
     target = Target(endpoint, authorization, connection_options(params), queue_url)
     found = send(target, load, say=say)
-    return _result(load, found, endpoint.url, params["timeout"])
-
-
-def merge(params: Mapping[str, Any], shares: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The result of a load out of what its shares measured (``Measured.to_dict``).
-
-    ``params`` are those of the load, with the shares' common ``seed``. Raises ``ValueError``, ``KeyError`` or
-    ``TypeError`` for documents that no share of it wrote.
-    """
-    endpoint, load = prepare(params)
-    found = measurements.merge([Measured.from_dict(share) for share in shares])
-    return _result(load, found, endpoint.url, params["timeout"])
-
-
-def _result(load: Settings, found: Measured, url: str, timeout: float) -> dict[str, Any]:
-    return {"changed": bool(found.sent or found.projects), "load": report.result(found, load, url, timeout)}
+    result = report.result(found, load, endpoint.url, params["timeout"])
+    return {"changed": bool(found.sent or found.projects), "load": result}

@@ -40,6 +40,11 @@ def serious(environment: Environment) -> Status:
     return "fail" if environment == "production" else "warn"
 
 
+def by_environment(status: Status, environment: Environment) -> Status:
+    """A verdict on size: what fails is only warned of in dev."""
+    return serious(environment) if status == "fail" else status
+
+
 def weigh(value: float, environment: Environment, need: Threshold) -> Status:
     """How a figure stands against its threshold: production may fail, dev is only ever warned."""
     if environment == "dev":

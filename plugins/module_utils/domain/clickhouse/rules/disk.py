@@ -26,6 +26,7 @@ from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.th
 )
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.verdict import (
     beyond,
+    by_environment,
     finding,
     serious,
     unreadable,
@@ -165,7 +166,7 @@ def disk_forecast(replica: Replica, context: Context) -> Iterable[Finding]:
     remedy = (
         "enlarge the volume (EBS takes 4 changes in 24 hours) or keep traces for a shorter time; see rule system_logs"
     )
-    status = serious(context.environment) if status == "fail" else status
+    status = by_environment(status, context.environment)
     return [finding("disk_forecast", status, replica.subject, (observed, expectation), remedy, OWN)]
 
 
@@ -187,7 +188,7 @@ def system_logs(replica: Replica, context: Context) -> Iterable[Finding]:
     used_total, size = space(replica), sum(row["bytes"] for row in endless)
     share = size / used_total[1] if used_total else 0.0
     status = beyond(share, LOGS_WARN, LOGS_FAIL)
-    status = serious(context.environment) if status == "fail" else status
+    status = by_environment(status, context.environment)
     names = ", ".join(row["name"] for row in sorted(endless, key=lambda row: -row["bytes"])[:5])
     observed = f"{size / GIB:.3g} GiB, {share:.0%} of the disk" + (f": {names}" if endless else "")
     remedy = (
@@ -237,7 +238,7 @@ def io_pressure(replica: Replica, context: Context) -> Iterable[Finding]:
         return [unreadable("io_pressure", replica, "io_wait", QUERIES["io_wait"], context.user, expectation)]
     share = min(seen)
     status = beyond(share, IO_WARN, IO_FAIL)
-    status = serious(context.environment) if status == "fail" else status
+    status = by_environment(status, context.environment)
     told = (f"processors wait for I/O {share:.0%} of the time", expectation)
     remedy = (
         "raise the volume's throughput and IOPS; where CloudWatch shows InstanceEBS...ExceededCheck take a larger "

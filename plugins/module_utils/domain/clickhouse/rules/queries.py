@@ -23,6 +23,7 @@ from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.th
 )
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.verdict import (
     beyond,
+    by_environment,
     finding,
     number,
     serious,
@@ -151,7 +152,7 @@ def query_latency(replica: Replica, context: Context) -> Iterable[Finding]:
         told = (f"{count} SELECTs in the last hour, too few to judge by", expectation)
         return [finding("query_latency", "pass", replica.subject, told, "", CHECKLIST)]
     status = beyond(seconds, LATENCY_WARN, LATENCY_FAIL)
-    status = serious(context.environment) if status == "fail" else status
+    status = by_environment(status, context.environment)
     told = (f"95 of 100 of {count} SELECTs in the last hour within {seconds:.2g} s", expectation)
     remedy = (
         "add replicas up to 5 or give each 16 vCPU and 64 GiB; look for the slowest in system.query_log, and see that "

@@ -9,7 +9,7 @@ import pytest
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.errors import RefusedError
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.load.measured import Measured
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.load.options import Settings, Target
-from ansible_collections.langsmith.aws.plugins.module_utils.shell.load import LOAD_OPTIONS, merge, plan, run
+from ansible_collections.langsmith.aws.plugins.module_utils.shell.load import LOAD_OPTIONS, plan, run
 
 URL = "https://langsmith.example.org"
 SEED = "000000000001-000000002"
@@ -45,7 +45,7 @@ def test_a_load_is_planned_without_sending() -> None:
     assert (found["traces"], found["runs"], found["seed"]) == (50, 250, SEED)
 
 
-@pytest.mark.parametrize("call", [plan, lambda given: run(given, {}, Sender()), lambda given: merge(given, [])])
+@pytest.mark.parametrize("call", [plan, lambda given: run(given, {}, Sender())])
 def test_an_endpoint_outside_the_inventory_is_refused(call: Callable[[dict[str, Any]], Any]) -> None:
     with pytest.raises(RefusedError, match="may not be loaded"):
         call(params(inventory=["https://other.example.org"]))
@@ -67,18 +67,6 @@ def test_what_will_be_sent_is_told_before_it_is() -> None:
         30.0,
     )
     assert (load.rate, load.duration, load.keep) == (10.0, 5.0, True)
-
-
-def test_shares_make_one_result() -> None:
-    shares = [measured(index).to_dict() for index in range(2)]
-    found = merge(params(of=2), shares)["load"]
-    assert (found["sent"], found["traces"], found["sender"]["shares"]) == (250, 50, 2)
-    assert not [one for one in found["findings"] if one["id"] == "load.shares"]
-
-
-def test_a_share_that_is_missing_is_a_finding() -> None:
-    found = merge(params(of=2), [measured().to_dict()])["load"]
-    assert [one["status"] for one in found["findings"] if one["id"] == "load.shares"] == ["fail"]
 
 
 def test_the_documented_options_are_the_options() -> None:
