@@ -211,11 +211,14 @@ class EbsCsi(Controller):
             return
         released = (volume.get("status") or {}).get("phase") == "Released"
         deleting = bool(volume["metadata"].get("deletionTimestamp"))
+        attached = any(self._uses(item, volume) for item in self._attachments.all())
+        if deleting and not attached:
+            volume = self._let_go(volume, ATTACHER_FINALIZER)
         if not released or volume["spec"].get("persistentVolumeReclaimPolicy") != "Delete":
             if deleting and volume["spec"].get("persistentVolumeReclaimPolicy") != "Delete":
-                self._let_go(volume)
+                self._let_go(volume, PROVISIONER_FINALIZER)
             return
-        if any(self._uses(item, volume) for item in self._attachments.all()):
+        if attached:
             raise AwsError(f"persistentvolume {named(volume)} is still attached to node")
         handle = volume["spec"]["csi"]["volumeHandle"]
         ec2 = self._ec2()
@@ -229,12 +232,12 @@ class EbsCsi(Controller):
         self.cluster.delete(VOLUME, None, volume["metadata"]["name"])
         current = self.cluster.get(VOLUME, None, volume["metadata"]["name"])
         if current is not None:
-            self._let_go(current)
+            current = self._let_go(current, ATTACHER_FINALIZER)
+            self._let_go(current, PROVISIONER_FINALIZER)
 
-    def _let_go(self, volume: Object) -> None:
-        change = patched_finalizers(volume, PROVISIONER_FINALIZER, False)
-        if change:
-            self.cluster.patch(VOLUME, volume, change)
+    def _let_go(self, volume: Object, finalizer: str) -> Object:
+        change = patched_finalizers(volume, finalizer, False)
+        return self.cluster.patch(VOLUME, volume, change) if change else volume
 
     def _volume_failed(self, volume: Object, message: str) -> None:
         self.cluster.event(self._component(), VOLUME, volume, "Warning", "VolumeFailedDelete", _rpc(message))
@@ -267,6 +270,11 @@ class EbsCsi(Controller):
         change = patched_finalizers(attachment, ATTACHER_FINALIZER, True)
         if change:
             attachment = self.cluster.patch(ATTACHMENT, attachment, change)
+        # Without it the volume could go while it is attached, and nobody would know any more what to detach.
+        change = patched_finalizers(volume, ATTACHER_FINALIZER, True)
+        if change:
+            volume = self.cluster.patch(VOLUME, volume, change)
+            self._volumes.put(volume)
         node = self._nodes.get(None, attachment["spec"]["nodeName"])
         device = self._attach(volume["spec"]["csi"]["volumeHandle"], _instance(node))
         status = {"attached": True, "attachmentMetadata": {"devicePath": device}, "attachError": None}

@@ -190,20 +190,20 @@ def test_what_is_deleted_leaves_its_claims_and_volumes(world: World, installed: 
 
     until("it is not complete", complete, SECONDS)
     assert FINALIZER in (world.cluster.get(SERVERS, NAMESPACE, "brief") or {})["metadata"]["finalizers"]
-    world.cluster.delete(SERVERS, NAMESPACE, "brief")
-    until("it stays", lambda: world.cluster.get(SERVERS, NAMESPACE, "brief") is None)
-    until("its pod stays", lambda: world.cluster.get(POD, NAMESPACE, f"{name}-0") is None, SECONDS)
     claim = world.cluster.get(CLAIM, NAMESPACE, f"data-{name}-0") or {}
     assert labels_of(claim)["clickhouse.altinity.com/reclaimPolicy"] == "Retain"
     bound = world.cluster.get(VOLUME, None, claim["spec"]["volumeName"]) or {}
     handle = bound["spec"]["csi"]["volumeHandle"]
-    # Both claim and PersistentVolume may go; the volume is deleted by EC2 alone.
+    world.cluster.delete(SERVERS, NAMESPACE, "brief")
+    until("it stays", lambda: world.cluster.get(SERVERS, NAMESPACE, "brief") is None)
+    assert world.cluster.get(CLAIM, NAMESPACE, claim["metadata"]["name"])
+    # Both claim and PersistentVolume may go, also while the pod still has them; the volume is deleted by EC2 alone.
     world.cluster.delete(CLAIM, NAMESPACE, claim["metadata"]["name"])
     world.cluster.delete(VOLUME, None, bound["metadata"]["name"])
+    until("its pod stays", lambda: world.cluster.get(POD, NAMESPACE, f"{name}-0") is None, SECONDS)
     until("the PersistentVolume stays", lambda: world.cluster.get(VOLUME, None, bound["metadata"]["name"]) is None)
-    ec2 = world.aws("ec2")
-    until("it is still attached", lambda: _available(ec2, handle))
-    ec2.delete_volume(VolumeId=handle)
+    assert _available(world.aws("ec2"), handle)
+    world.aws("ec2").delete_volume(VolumeId=handle)
 
 
 def _available(ec2: Any, handle: str) -> bool:
