@@ -155,6 +155,8 @@ def delete_certificate(self: AWSCertificateManagerBackend, arn: str) -> None:
     if bundle is not None and bundle.in_use_by:
         raise _InUseError(f"Certificate {arn} in account {access.ACCOUNT} is in use.")
     _delete(self, arn)
+    # moto keeps the token, and answers the next request that carries it with what it no longer has.
+    self._idempotency_tokens = {key: held for key, held in self._idempotency_tokens.items() if held["arn"] != arn}
     for suffix in ("crt", "key", "json"):
         (state.root() / FOLDER / f"{identifier(arn)}.{suffix}").unlink(missing_ok=True)
 

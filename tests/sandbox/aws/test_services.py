@@ -167,6 +167,17 @@ def test_what_elasticache_refuses_is_refused(account: Account) -> None:
     assert code_of(create, **base, AutomaticFailoverEnabled=True, NumCacheClusters=1) == "InvalidParameterCombination"
 
 
+def test_a_certificate_is_requested_anew_after_it_was_deleted(account: Account) -> None:
+    acm = account.client("acm")
+    wanted = {"DomainName": "twice.localhost", "ValidationMethod": "DNS", "IdempotencyToken": "twice"}
+    first = acm.request_certificate(**wanted)["CertificateArn"]
+    assert acm.request_certificate(**wanted)["CertificateArn"] == first
+    acm.delete_certificate(CertificateArn=first)
+    second = acm.request_certificate(**wanted)["CertificateArn"]
+    assert acm.describe_certificate(CertificateArn=second)["Certificate"]["Status"] == "PENDING_VALIDATION"
+    assert second != first
+
+
 def test_a_certificate_is_issued_once_its_record_is_in_a_public_zone(account: Account) -> None:
     acm, route53 = account.client("acm"), account.client("route53")
     domain = f"{uuid.uuid4().hex[:6]}.localhost"
