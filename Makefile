@@ -84,4 +84,4 @@ unit: sandbox-build ## The tests that need no deployment.
 	pytest tests -m "not sandbox" -n 2 --dist loadfile
 
 end-to-end: sandbox-build ## Everything that needs a sandbox: deploy on a fresh one, again, kill it, misuse it, tear it down.
-	pytest tests -m sandbox -n 2 --dist loadfile
+	pytest tests -m sandbox -n 2 --dist loadfile --no-loadscope-reorder

@@ -17,3 +17,14 @@ def nobodys_account() -> Iterator[None]:
         for name in [name for name in os.environ if name.startswith("AWS_")]:
             patch.delenv(name)
         yield
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long stories first, the longest before all: begun last, two of them could end up one after the other."""
+    items.sort(key=lambda item: -_minutes(item))
+
+
+def _minutes(item: pytest.Item) -> float:
+    story = item.get_closest_marker("story")
+    return float(story.kwargs["minutes"]) if story else 0.0

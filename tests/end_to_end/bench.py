@@ -74,7 +74,14 @@ class Bench:
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
-    def play(self, playbook: str, *arguments: str, kill_at: str | None = None, verbose: bool = False) -> Run:
+    def play(
+        self,
+        playbook: str,
+        *arguments: str,
+        kill_at: str | None = None,
+        verbose: bool = False,
+        variables: Mapping[str, Any] | None = None,
+    ) -> Run:
         """Run a playbook; with ``kill_at``, kill it as soon as it prints that."""
         command = [
             "ansible-playbook",
@@ -86,7 +93,7 @@ class Bench:
         ]
         began = time.monotonic()
         process = subprocess.Popen(
-            [*command, *arguments, *(["-vvv"] if verbose else [])],
+            [*command, *arguments, *(["-vvv"] if verbose else []), *_given(variables)],
             cwd=ROOT,
             env=self.environment,
             stdout=subprocess.PIPE,
@@ -127,3 +134,45 @@ class Bench:
         os.environ.update(AWS_CONFIG_FILE=aws["config_file"], AWS_SHARED_CREDENTIALS_FILE=aws["credentials_file"])
         session: Any = boto3.Session(profile_name=aws["profile"])
         return session.client(service)
+
+
+def _given(variables: Mapping[str, Any] | None) -> list[str]:
+    return ["-e", json.dumps(variables)] if variables else []
+
+
+def left(bench: Bench) -> list[str]:
+    """Everything in the account that an installation makes, listed service by service and not by tag."""
+    ec2, iam = bench.client("ec2"), bench.client("iam")
+    default = {vpc["VpcId"] for vpc in ec2.describe_vpcs()["Vpcs"] if vpc["IsDefault"]}
+    return [
+        *(vpc["VpcId"] for vpc in ec2.describe_vpcs()["Vpcs"] if vpc["VpcId"] not in default),
+        *(one["SubnetId"] for one in ec2.describe_subnets()["Subnets"] if one["VpcId"] not in default),
+        *(one["NatGatewayId"] for one in ec2.describe_nat_gateways()["NatGateways"] if one["State"] != "deleted"),
+        *(one["PublicIp"] for one in ec2.describe_addresses()["Addresses"]),
+        *(one["VolumeId"] for one in ec2.describe_volumes()["Volumes"]),
+        *(
+            one["InstanceId"]
+            for group in ec2.describe_instances()["Reservations"]
+            for one in group["Instances"]
+            if one["State"]["Name"] != "terminated"
+        ),
+        *(one["GroupId"] for one in ec2.describe_security_groups()["SecurityGroups"] if one["VpcId"] not in default),
+        *bench.client("eks").list_clusters()["clusters"],
+        *(one["DBInstanceIdentifier"] for one in bench.client("rds").describe_db_instances()["DBInstances"]),
+        *(one["DBSubnetGroupName"] for one in bench.client("rds").describe_db_subnet_groups()["DBSubnetGroups"]),
+        *(
+            one["ReplicationGroupId"]
+            for one in bench.client("elasticache").describe_replication_groups()["ReplicationGroups"]
+        ),
+        *(one["Name"] for one in bench.client("s3").list_buckets()["Buckets"]),
+        *(
+            one["Name"]
+            for one in bench.client("secretsmanager").list_secrets()["SecretList"]
+            if one["Name"] != "langsmith/license"
+        ),
+        *(one["CertificateArn"] for one in bench.client("acm").list_certificates()["CertificateSummaryList"]),
+        *(one["LoadBalancerArn"] for one in bench.client("elbv2").describe_load_balancers()["LoadBalancers"]),
+        *(one["TargetGroupArn"] for one in bench.client("elbv2").describe_target_groups()["TargetGroups"]),
+        *(one["Arn"] for one in iam.list_open_id_connect_providers()["OpenIDConnectProviderList"]),
+        *(one["RoleName"] for one in iam.list_roles()["Roles"] if one["RoleName"].startswith(INSTALLATION)),
+    ]

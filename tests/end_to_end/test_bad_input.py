@@ -26,7 +26,7 @@ def test_a_bad_value_is_named_with_its_remedy_before_anything_is_written(
     bench: Bench, variable: str, value: str, said: list[str]
 ) -> None:
     before = len(bench.client("ec2").describe_vpcs()["Vpcs"])
-    run = bench.play("playbooks/site.yml", "-e", json.dumps({variable: value}))
+    run = bench.play("playbooks/site.yml", variables={variable: value})
     assert run.code != 0
     assert run.changed == 0, run.output
     assert run.output.count("[ERROR]") == 1, run.output
@@ -41,7 +41,7 @@ def test_an_unreachable_account_is_one_error(bench: Bench) -> None:
         "AWS_CONFIG_FILE": config["config_file"],
         "AWS_SHARED_CREDENTIALS_FILE": config["credentials_file"],
     }
-    run = bench.play("playbooks/site.yml", "-e", json.dumps(environment))
+    run = bench.play("playbooks/site.yml", variables=environment)
     assert run.code != 0
     assert run.changed == 0, run.output
     assert run.output.count("[ERROR]") == 1, run.output
@@ -58,7 +58,7 @@ def test_a_wrong_key_is_one_error_that_names_the_credentials(bench: Bench) -> No
         "AWS_PROFILE": "sandbox",
         "PATH": bench.environment["PATH"],
     }
-    run = bench.play("playbooks/site.yml", "-e", json.dumps({"langsmith_task_environment": environment}))
+    run = bench.play("playbooks/site.yml", variables={"langsmith_task_environment": environment})
     assert run.code != 0
     assert run.changed == 0, run.output
     assert run.output.count("[ERROR]") == 1, run.output

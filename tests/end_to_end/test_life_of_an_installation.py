@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.bench import INSTALLATION, ROOT, Bench
+from tests.end_to_end.bench import INSTALLATION, ROOT, Bench, left
 
-pytestmark = pytest.mark.sandbox
+pytestmark = [pytest.mark.sandbox, pytest.mark.story(minutes=10)]
 
 #: A point while the cluster is made, one while values are made, one while the release comes up.
 KILLED_AT = (
@@ -73,7 +73,9 @@ def test_a_killed_deployment_converges_stays_as_it_is_hides_its_secrets_and_leav
 
     nothing_planned = bench.play("playbooks/site.yml", "--check")
     assert (nothing_planned.code, nothing_planned.changed) == (0, 0), nothing_planned.output[-6000:]
-    drifted = bench.play("playbooks/site.yml", "--check", "--diff", "--tags", "eks", "-e", "eks_node_count_max=7")
+    drifted = bench.play(
+        "playbooks/site.yml", "--check", "--diff", "--tags", "eks", variables={"eks_node_count_max": 7}
+    )
     assert drifted.changed == 1, drifted.output[-6000:]
     assert "max_size: 7" in drifted.output
 
@@ -84,7 +86,7 @@ def test_a_killed_deployment_converges_stays_as_it_is_hides_its_secrets_and_leav
     assert by_name.code == 0, by_name.output[-6000:]
 
     load = {"verify_load_workers": 2, "verify_load": {"rate": 5, "duration": 5, "drain_timeout": 60}}
-    loaded = bench.play("playbooks/load.yml", "-e", json.dumps(load))
+    loaded = bench.play("playbooks/load.yml", variables=load)
     assert loaded.code == 0, loaded.output[-6000:]
     assert "+ 0 missing, each looked up by its id" in " ".join(loaded.output.split())
 
@@ -104,7 +106,7 @@ def test_a_killed_deployment_converges_stays_as_it_is_hides_its_secrets_and_leav
     refused = bench.play("playbooks/teardown.yml")
     assert refused.code != 0
     assert "teardown_confirm=sandbox" in refused.output
-    gone = bench.play("playbooks/teardown.yml", "-e", f"teardown_confirm={INSTALLATION}")
+    gone = bench.play("playbooks/teardown.yml", variables={"teardown_confirm": INSTALLATION})
     assert gone.code == 0, gone.output[-6000:]
     assert left(bench) == []
 
@@ -157,41 +159,3 @@ def project_files(bench: Bench) -> list[Path]:
     ).stdout.splitlines()
     written = [bench.state / "kubeconfig", *(bench.state / "reports").rglob("*")]
     return [path for path in [*(ROOT / name for name in listed), *written] if path.is_file()]
-
-
-def left(bench: Bench) -> list[str]:
-    """Everything in the account that an installation makes, listed service by service and not by tag."""
-    ec2, iam = bench.client("ec2"), bench.client("iam")
-    default = {vpc["VpcId"] for vpc in ec2.describe_vpcs()["Vpcs"] if vpc["IsDefault"]}
-    return [
-        *(vpc["VpcId"] for vpc in ec2.describe_vpcs()["Vpcs"] if vpc["VpcId"] not in default),
-        *(one["SubnetId"] for one in ec2.describe_subnets()["Subnets"] if one["VpcId"] not in default),
-        *(one["NatGatewayId"] for one in ec2.describe_nat_gateways()["NatGateways"] if one["State"] != "deleted"),
-        *(one["PublicIp"] for one in ec2.describe_addresses()["Addresses"]),
-        *(one["VolumeId"] for one in ec2.describe_volumes()["Volumes"]),
-        *(
-            one["InstanceId"]
-            for group in ec2.describe_instances()["Reservations"]
-            for one in group["Instances"]
-            if one["State"]["Name"] != "terminated"
-        ),
-        *(one["GroupId"] for one in ec2.describe_security_groups()["SecurityGroups"] if one["VpcId"] not in default),
-        *bench.client("eks").list_clusters()["clusters"],
-        *(one["DBInstanceIdentifier"] for one in bench.client("rds").describe_db_instances()["DBInstances"]),
-        *(one["DBSubnetGroupName"] for one in bench.client("rds").describe_db_subnet_groups()["DBSubnetGroups"]),
-        *(
-            one["ReplicationGroupId"]
-            for one in bench.client("elasticache").describe_replication_groups()["ReplicationGroups"]
-        ),
-        *(one["Name"] for one in bench.client("s3").list_buckets()["Buckets"]),
-        *(
-            one["Name"]
-            for one in bench.client("secretsmanager").list_secrets()["SecretList"]
-            if one["Name"] != "langsmith/license"
-        ),
-        *(one["CertificateArn"] for one in bench.client("acm").list_certificates()["CertificateSummaryList"]),
-        *(one["LoadBalancerArn"] for one in bench.client("elbv2").describe_load_balancers()["LoadBalancers"]),
-        *(one["TargetGroupArn"] for one in bench.client("elbv2").describe_target_groups()["TargetGroups"]),
-        *(one["Arn"] for one in iam.list_open_id_connect_providers()["OpenIDConnectProviderList"]),
-        *(one["RoleName"] for one in iam.list_roles()["Roles"] if one["RoleName"].startswith(INSTALLATION)),
-    ]

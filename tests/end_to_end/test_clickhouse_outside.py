@@ -1,0 +1,105 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""ClickHouse outside of the cluster: a server of one's own, and one that LangChain runs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.end_to_end.bench import INSTALLATION, Bench, left
+from tests.integration.clickhouse_servers import PASSWORD, USER, Setup, running
+
+pytestmark = [pytest.mark.sandbox, pytest.mark.story(minutes=4)]
+
+SERVICE = "com.amazonaws.vpce.us-east-1.vpce-svc-0123456789abcdef0"
+MANAGED: dict[str, Any] = {
+    "datastores_clickhouse_topology": "managed",
+    "datastores_clickhouse_endpoint_service": SERVICE,
+    "datastores_clickhouse_host": "abcdefgh.us-east-1.vpce.aws.clickhouse.cloud",
+    "datastores_clickhouse_password_secret": {"name": "acme/clickhouse", "key": "password"},
+}
+ZONES = 3
+
+
+@pytest.fixture
+def given(bench: Bench) -> Iterator[None]:
+    """What the operator of an installation puts into Secrets Manager for a server outside, as long as it is needed."""
+    manager = bench.client("secretsmanager")
+    manager.create_secret(Name="acme/clickhouse", SecretString=json.dumps({"password": PASSWORD}))
+    yield
+    manager.delete_secret(SecretId="acme/clickhouse", ForceDeleteWithoutRecovery=True)
+
+
+@pytest.mark.usefixtures("given")
+def test_a_server_outside_is_looked_at_before_anything_is_migrated_into_it(bench: Bench, tmp_path: Path) -> None:
+    with running(tmp_path, Setup(nodes=3, cluster="traces")) as servers:
+        outside = {
+            "datastores_clickhouse_topology": "external",
+            "datastores_clickhouse_host": servers[0].address,
+            "datastores_clickhouse_port": 8123,
+            "datastores_clickhouse_native_port": 9000,
+            "datastores_clickhouse_tls": False,
+            "datastores_clickhouse_cluster": "traces",
+            "datastores_clickhouse_checks": {"user": USER, "name": "acme/clickhouse", "key": "password"},
+        }
+        good = bench.play("playbooks/sizing.yml", variables=outside)
+        assert good.code == 0, good.output[-6000:]
+        report = json.loads((bench.state / "reports" / INSTALLATION / "clickhouse.json").read_text())
+        asked = {finding["subject"] for finding in report["findings"]}
+        assert {server.subject for server in servers} <= asked
+        wrong = bench.play("playbooks/sizing.yml", variables={**outside, "datastores_clickhouse_cluster": "nowhere"})
+        assert wrong.code != 0
+        assert "nowhere" in wrong.output
+
+
+@pytest.mark.usefixtures("given")
+def test_a_managed_one_is_waited_for_until_it_is_accepted_and_its_endpoint_goes_with_the_installation(
+    bench: Bench,
+) -> None:
+    without = {**MANAGED, "langsmith_values": {"config": {"blobStorage": {"enabled": False}}}}
+    refused = bench.play("playbooks/preflight.yml", variables=without)
+    assert refused.code != 0
+    assert "stay in your bucket" in refused.output
+
+    offered(bench, accept=False)
+    brief = {**MANAGED, "datastores_wait_timeout": 25}
+    waiting = bench.play("playbooks/site.yml", "--tags", "network,datastores", variables=brief)
+    assert waiting.code != 0
+    assert "LangChain has to accept it" in waiting.output, waiting.output[-6000:]
+    ec2 = bench.client("ec2")
+    (endpoint,) = interface_endpoints(ec2)
+    assert endpoint["State"] == "pendingAcceptance"
+    assert len(endpoint["SubnetIds"]) == ZONES
+    offered(bench, accept=True)
+
+    accepted = bench.play("playbooks/site.yml", "--tags", "datastores", variables=MANAGED)
+    assert accepted.code == 0, accepted.output[-6000:]
+    (endpoint,) = interface_endpoints(ec2)
+    assert (endpoint["State"], endpoint["PrivateDnsEnabled"]) == ("available", True)
+
+    gone = bench.play("playbooks/teardown.yml", variables={"teardown_confirm": INSTALLATION})
+    assert gone.code == 0, gone.output[-6000:]
+    assert [one for one in left(bench) if "acme/clickhouse" not in one] == []
+
+
+def offered(bench: Bench, accept: bool) -> None:
+    """What LangChain offers, and whether it accepts who asks."""
+    name = MANAGED["datastores_clickhouse_host"]
+    offer = {"service_name": SERVICE, "private_dns_name": name, "address": "127.0.0.1", "accept": accept}
+    (bench.state / "settings.json").write_text(json.dumps({"managed_clickhouse": offer}))
+
+
+def interface_endpoints(ec2: Any) -> list[dict[str, Any]]:
+    """The interface endpoints of the account."""
+    found = ec2.describe_vpc_endpoints()["VpcEndpoints"]
+    return [one for one in found if one["VpcEndpointType"] == "Interface" and one["State"] != "deleted"]
+
+
+def test_the_chart_is_pointed_at_the_clickhouse_that_was_decided_on(bench: Bench) -> None:
+    run = bench.play("tests/end_to_end/clickhouse_values.yml")
+    assert run.code == 0, run.output[-6000:]
