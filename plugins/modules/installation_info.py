@@ -182,7 +182,7 @@ from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleA
 from ansible_collections.langsmith.aws.plugins.module_utils.clients.installation import SERVICES, read
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.errors import ProjectError
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.installation import Names
-from ansible_collections.langsmith.aws.plugins.module_utils.shell.aws_clients import clients_of
+from ansible_collections.langsmith.aws.plugins.module_utils.shell.aws_connection import connected
 
 
 def argument_spec() -> dict[str, dict[str, Any]]:
@@ -195,7 +195,7 @@ def main() -> None:
     module = AnsibleAWSModule(argument_spec=argument_spec(), supports_check_mode=True)
     name = module.params["name"]
     try:
-        installation = read(clients_of(module, SERVICES), name, Names.of(name)).to_dict()
+        installation = read(connected(module, SERVICES), name, Names.of(name)).to_dict()
     except ProjectError as error:
         module.fail_json(msg=str(error))
     module.exit_json(changed=False, installation=installation, resources=installation["resources"])

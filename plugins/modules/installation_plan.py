@@ -120,7 +120,7 @@ from ansible_collections.langsmith.aws.plugins.module_utils.clients.installation
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.errors import ProjectError
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.plan import Plan
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.tags import INSTALLATION_TAG
-from ansible_collections.langsmith.aws.plugins.module_utils.shell.aws_clients import clients_of
+from ansible_collections.langsmith.aws.plugins.module_utils.shell.aws_connection import connected
 from ansible_collections.langsmith.aws.plugins.module_utils.shell.plan_options import names_of, wish
 
 
@@ -158,7 +158,7 @@ def main() -> None:
     """Run the module."""
     module = AnsibleAWSModule(argument_spec=argument_spec(), supports_check_mode=True)
     try:
-        result = compare(clients_of(module, SERVICES), module.params)
+        result = compare(connected(module, SERVICES), module.params)
     except ProjectError as error:
         module.fail_json(msg=str(error))
     module.exit_json(changed=module.check_mode and bool(result["drift"]), **result)

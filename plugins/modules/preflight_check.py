@@ -200,8 +200,8 @@ from typing import Any
 from ansible_collections.amazon.aws.plugins.module_utils.botocore import get_aws_connection_info
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.langsmith.aws.plugins.module_utils.clients.preflight import gather
-from ansible_collections.langsmith.aws.plugins.module_utils.clients.sessions import connector
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.errors import ProjectError
+from ansible_collections.langsmith.aws.plugins.module_utils.shell.aws_connection import connector
 from ansible_collections.langsmith.aws.plugins.module_utils.shell.preflight import check
 
 _INPUT = {
