@@ -20,6 +20,8 @@ CLUSTER_WIDE = (
     "ValidatingWebhookConfiguration", "MutatingWebhookConfiguration", "PersistentVolume", "VolumeAttachment",
     "StorageClass", "CSIDriver", "IngressClass", "PriorityClass", "ClusterRoleBinding", "ClusterRole", "Node",
 )  # fmt: skip
+#: EKS has it outside of every cluster; here it is in the one control plane.
+POD_IDENTITY = "pod-identity-webhook"
 KEPT_CONFIG_MAPS = {
     "kube-root-ca.crt",
     "extension-apiserver-authentication",
@@ -63,6 +65,7 @@ def kept(kind: str, item: Manifest) -> bool:
         # Those of the controller manager's controllers have no labels and are in use.
         return not labels
     builtin = {
+        "MutatingWebhookConfiguration": name == POD_IDENTITY,
         "ConfigMap": name in KEPT_CONFIG_MAPS,
         "Service": metadata.get("namespace") == "default" and name == "kubernetes",
         "PriorityClass": name.startswith("system-"),
