@@ -74,6 +74,8 @@ options:
           - Look for the highest rate that holds, doubling it and then closing in on it up to a tenth.
           - A rate holds where nothing is refused, 95% of the traces that are due are accepted in time, the p95 from due
             to visible is at most O(load.visible_p95), and that way grows by at most 0.1 s per second of sending.
+          - One share of a load cannot look for it, which is refused. Pods of the cluster do it together by the entry
+            C(load) of the role C(langsmith.aws.verify), a Job for each rate.
         type: bool
         default: false
       steps_max:

@@ -133,7 +133,9 @@ witnesses:
   type: list
   elements: dict
 next_command:
-  description: The command that shows more of the layer at fault, empty where nothing failed.
+  description:
+    - The command that shows more of the layer at fault, or that decides where it is V(unknown).
+    - Empty where nothing failed.
   returned: when not in check mode
   type: str
 timings:

@@ -5,19 +5,24 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import socket
 import ssl
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from sandbox import state
+from sandbox.loadbalancer import targets
 from sandbox.loadbalancer.server import Server, Settings
 from tests.sandbox.langsmith.installation import until
 
 HOST = "langsmith.test"
 DEADLINE_SECONDS = 10.0
+#: How long it waits for a connection to its target, for the real one's 10 s.
+CONNECT_SECONDS = 1
 GROUP = "arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/langsmith/1"
 FORWARD = {"type": "forward", "target_groups": [{"arn": GROUP, "weight": 1}]}
 REDIRECT = {"type": "redirect", "protocol": "HTTPS", "port": "443", "status": 301}
@@ -49,6 +54,7 @@ class Balancer:
 
     def configure(self, certificate: tuple[Path, Path], *blocked: str) -> None:
         """Serve with this certificate; paths that a firewall blocks may end in ``*``."""
+        self._certificate = certificate
         rules = [{"hosts": [HOST], "paths": [path], "action": BLOCK} for path in blocked]
         secure = {
             "port": 443,
@@ -77,6 +83,22 @@ class Balancer:
         # The data plane looks at its file from time to time; a test wants it now.
         self._call(self._load())
         until(lambda: self._shows(certificate[0]), "the load balancer shows its certificate")
+
+    @contextlib.contextmanager
+    def aimed_at(self, port: int) -> Iterator[None]:
+        """While it has another target."""
+        before, patience = self._target, targets.CONNECT_SECONDS
+        targets.CONNECT_SECONDS = CONNECT_SECONDS
+        self._aim(port)
+        try:
+            yield
+        finally:
+            targets.CONNECT_SECONDS = patience
+            self._aim(before)
+
+    def _aim(self, port: int) -> None:
+        self._target = port
+        self.configure(self._certificate)
 
     async def _load(self) -> None:
         self._server.load()

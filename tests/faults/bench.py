@@ -15,7 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.faults.catalogue import FAULTS, Fault, expected, run
+from tests.faults.catalogue import FAULTS, Fault, expected, run, two_servers
 from tests.faults.world import World
 
 
@@ -54,7 +54,9 @@ def main() -> int:
     parser.add_argument("--healthy", type=int, default=50)
     parser.add_argument("--only", default="", help="a part of the names of the faults to run")
     parser.add_argument("--skip", type=int, default=0, help="how many of the faults to leave out at the start")
+    parser.add_argument("--take", type=int, default=len(FAULTS), help="how many of the rest to run")
     arguments = parser.parse_args()
+    chosen = [fault for fault in FAULTS if arguments.only in fault.name][arguments.skip :][: arguments.take]
     wrong = 0
     with tempfile.TemporaryDirectory() as folder:
         world = World(Path(folder))
@@ -62,9 +64,13 @@ def main() -> int:
             world.start()
             right, slowest = healthy(world, arguments.healthy)
             wrong += arguments.healthy - right
-            print(f"healthy: {right} of {arguments.healthy} right, slowest probe {slowest:.1f} s\n")
+            print(f"healthy: {right} of {arguments.healthy} right, slowest probe {slowest:.1f} s")
+            with two_servers(world):
+                right, slowest = healthy(world, arguments.times)
+            wrong += arguments.times - right
+            print(f"healthy, two servers: {right} of {arguments.times} right, slowest probe {slowest:.1f} s\n")
             print("| fault | layer | right inside | right outside | probe s |\n| --- | --- | ---: | ---: | ---: |")
-            for fault in [fault for fault in FAULTS if arguments.only in fault.name][arguments.skip :]:
+            for fault in chosen:
                 within, seconds = faulty(world, fault, arguments.times, True)
                 without, _seconds = faulty(world, fault, arguments.times, False)
                 wrong += 2 * arguments.times - within - without

@@ -18,10 +18,10 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sandbox import supervisor
+from sandbox import state, supervisor
 from sandbox.stores import clickhouse, postgres, redis
 from tests.faults.balancer import HOST
-from tests.faults.world import CLICKHOUSE_PASSWORD, READER, World, other_address
+from tests.faults.world import CLICKHOUSE_PASSWORD, CLUSTER, READER, REDIS_TOKEN, World, other_address
 from tests.sandbox.langsmith.installation import until
 
 #: A disk of its own without root: the server's data on a tmpfs of a mount namespace of its own.
@@ -62,7 +62,7 @@ def _closed_port(_world: World, options: dict[str, Any]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _dropped_packets(_world: World, options: dict[str, Any]) -> Iterator[None]:
+def _silent_port() -> Iterator[int]:
     """A port whose queue is full takes no more handshakes and answers none, as behind a filter."""
     with contextlib.ExitStack() as stack:
         server = stack.enter_context(socket.socket())
@@ -72,7 +72,19 @@ def _dropped_packets(_world: World, options: dict[str, Any]) -> Iterator[None]:
             waiting = stack.enter_context(socket.socket())
             waiting.setblocking(False)
             waiting.connect_ex(server.getsockname())
-        options["connect_to"] = f"127.0.0.1:{server.getsockname()[1]}"
+        yield server.getsockname()[1]
+
+
+@contextlib.contextmanager
+def _dropped_packets(_world: World, options: dict[str, Any]) -> Iterator[None]:
+    with _silent_port() as port:
+        options["connect_to"] = f"127.0.0.1:{port}"
+        yield
+
+
+@contextlib.contextmanager
+def _dropped_behind_the_balancer(world: World, _options: dict[str, Any]) -> Iterator[None]:
+    with _silent_port() as port, world.balancer.aimed_at(port):
         yield
 
 
@@ -148,6 +160,31 @@ def _without_part(part: str, start: Callable[[World], object]) -> Break:
             start(world)
 
     return broken
+
+
+@contextlib.contextmanager
+def _redis_without_memory(world: World, _options: dict[str, Any]) -> Iterator[None]:
+    """Redis at its bound, with nothing that it may evict: it answers reads and refuses writes."""
+    config = state.read_json("stores/redis-faults/settings.json")["config_command"]
+    before = world.redis.execute_command(config, "GET", "maxmemory*")
+    try:
+        world.redis.execute_command(config, "SET", "maxmemory", "1")
+        world.redis.execute_command(config, "SET", "maxmemory-policy", "noeviction")
+        yield
+    finally:
+        for name in (b"maxmemory", b"maxmemory-policy"):
+            world.redis.execute_command(config, "SET", name, before[name])
+
+
+@contextlib.contextmanager
+def _reading_platform_backend(world: World, _options: dict[str, Any]) -> Iterator[None]:
+    """platform-backend logs in to Redis as a user who may look and not touch."""
+    rights = ("on", f">{REDIS_TOKEN}", "~*", "+@read", "+@connection", "+@transaction")
+    world.redis.execute_command("ACL", "SETUSER", READER, *rights)
+    port = state.port("redis-faults")
+    address = f"rediss://127.0.0.1:{port}/0?username={READER}&password={REDIS_TOKEN}"
+    with world.restarted("platform-backend", REDIS_DATABASE_URI=address):
+        yield
 
 
 @contextlib.contextmanager
@@ -242,20 +279,35 @@ def _lost_patch(world: World, _options: dict[str, Any]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _replica_behind(world: World, _options: dict[str, Any]) -> Iterator[None]:
-    """Reads go to two servers in turn, of which one has the schema and none of what is written meanwhile."""
-    host = other_address()
-    world.start_clickhouse("clickhouse-behind", host)
+def two_servers(world: World) -> Iterator[str]:
+    """The installation on two servers that copy what they take to each other; the address of the one it writes to.
+
+    Reads go to both in turn.
+    """
+    first, second = hosts = (other_address(), other_address())
+    parts = [f"clickhouse-{number}-of-2" for number in (1, 2)]
     try:
-        done = world.services.job("./ch_migration_entrypoint.sh", CLICKHOUSE_HOST=host)
+        for part, host in zip(parts, hosts, strict=True):
+            world.start_clickhouse(part, host, copies=hosts)
+        done = world.services.job("./ch_migration_entrypoint.sh", CLICKHOUSE_HOST=first, CLICKHOUSE_CLUSTER=CLUSTER)
         assert done.returncode == 0, done.stdout
         with (
-            _in_turn(world.clickhouse_host, host) as port,
+            _in_turn(first, second) as port,
+            world.restarted("ingest-queue", CLICKHOUSE_HOST=first),
             world.restarted("backend", CLICKHOUSE_HOST="127.0.0.1", CLICKHOUSE_PORT=str(port)),
         ):
-            yield
+            yield first
     finally:
-        supervisor.stop("clickhouse-behind")
+        for part in parts:
+            supervisor.stop(part)
+
+
+@contextlib.contextmanager
+def _replica_behind(world: World, _options: dict[str, Any]) -> Iterator[None]:
+    with two_servers(world) as written:
+        refusal = world.sql("SYSTEM STOP DISTRIBUTED SENDS sandbox_copies.runs", host=written)
+        assert not refusal, refusal
+        yield
 
 
 @contextlib.contextmanager
@@ -301,6 +353,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault("a firewall that blocks ingestion", "waf", _blocked("/api/v1/runs/multipart")),
     Fault("a redirect from http", "load-balancer", _plain_http),
     Fault("frontend stopped", "frontend", _without("frontend")),
+    Fault("packets dropped behind the load balancer", "security-group", _dropped_behind_the_balancer, "unknown"),
     Fault("platform-backend stopped", "platform-backend", _without("platform-backend")),
     Fault("backend stopped", "backend", _without("backend")),
     Fault("a wrong key", "auth", _nothing, options={"api_key": "lsv2_sk_of_nobody"}),
@@ -309,6 +362,8 @@ FAULTS: tuple[Fault, ...] = (
     Fault("Postgres stopped", "postgres", _without_part("postgres-faults", lambda _: postgres.start("faults"))),
     Fault("ClickHouse stopped", "clickhouse-read", _without_part("clickhouse", World.start_clickhouse)),
     Fault("Redis stopped", "redis", _without_part("redis-faults", lambda _: redis.start("faults"))),
+    Fault("Redis without memory", "redis", _redis_without_memory),
+    Fault("platform-backend that may not write to Redis", "platform-backend", _reading_platform_backend),
     Fault("a limit on bodies", "frontend", _small_bodies_only),
     Fault("a bucket that may not be written", "blob-write", lambda world, _: world.policy("s3:PutObject")),
     Fault("a bucket that may not be read", "blob-read", lambda world, _: world.policy("s3:GetObject")),

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.faults.catalogue import FAULTS, Fault, run
+from tests.faults.catalogue import FAULTS, Fault, run, two_servers
 from tests.faults.world import World
 
 
@@ -28,6 +28,12 @@ def test_a_healthy_installation_passes_everything(world: World) -> None:
     assert {entry["status"] for entry in result["findings"]} == {"pass"}
     assert (result["layer"], result["witnesses"], result["next_command"]) == ("", [], "")
     assert {stage["status"] for stage in result["stages"]} == {"pass"}
+
+
+def test_servers_that_copy_to_each_other_are_healthy(world: World) -> None:
+    with two_servers(world):
+        results = [world.probe() for _attempt in range(3)]
+    assert [entry for result in results for entry in result["findings"] if entry["status"] != "pass"] == []
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=[fault.name for fault in FAULTS])

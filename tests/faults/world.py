@@ -44,7 +44,8 @@ BUCKET = "acme-blobs"
 DATABASE_PASSWORD = "p@ss:word/with?signs"
 CLICKHOUSE_PASSWORD = "another-password"
 REDIS_TOKEN = "a-token-of-sixteen-signs"
-#: A user of ClickHouse who may look and not touch.
+CLUSTER = "traces"
+#: A user of ClickHouse, and one of Redis, who may look and not touch.
 READER = "reader"
 SERVICES = ("platform-backend", "backend", "ingest-queue", "frontend")
 _PORTS = {"langsmith-platform-backend": "platform-backend", "langsmith-backend": "backend", "worker": "ingest-queue"}
@@ -143,8 +144,12 @@ class World:
         data: str = "",
         profile: str = "",
         launcher: tuple[str, ...] = (),
+        copies: tuple[str, ...] = (),
     ) -> None:
-        """Run a ClickHouse on data that outlive it; ``profile`` are settings of its users, ``launcher`` starts it."""
+        """Run a ClickHouse on data that outlive it; ``profile`` are settings of its users, ``launcher`` starts it.
+
+        ``copies`` are the addresses of the servers that hold the same rows, itself included.
+        """
         host, folder = host or self.clickhouse_host, self.folder / (data or part)
         folder.mkdir(exist_ok=True)
         volumes = {clickhouse.DATA_PATH: str(folder)}
@@ -154,8 +159,13 @@ class World:
                 f"<clickhouse><profiles><default>{profile}</default></profiles></clickhouse>", encoding="utf-8"
             )
             volumes["/etc/clickhouse-server/users.d/profile.xml"] = str(path)
+        if copies:
+            path = self.folder / f"{part}.xml"
+            path.write_text(_cluster(host, copies), encoding="utf-8")
+            volumes["/etc/clickhouse-server/config.d/cluster.xml"] = str(path)
         grants = ["GRANT SELECT ON *.*", "GRANT SHOW ON *.*"]
         variables = {
+            "HOSTNAME": host,
             "SANDBOX_POD_IP": host,
             "CLICKHOUSE_USER": "default",
             "CLICKHOUSE_PASSWORD": CLICKHOUSE_PASSWORD,
@@ -258,6 +268,15 @@ class World:
             yield
         finally:
             self.s3.delete_bucket_policy(Bucket=BUCKET)
+
+
+def _cluster(host: str, hosts: tuple[str, ...]) -> str:
+    """The configuration of one server of a cluster."""
+    replicas = "".join(f"<replica><host>{each}</host><port>{clickhouse.TCP_PORT}</port></replica>" for each in hosts)
+    return (
+        f"<clickhouse><macros><cluster>{CLUSTER}</cluster><replica>{host}</replica></macros>"
+        f"<remote_servers><{CLUSTER}><shard>{replicas}</shard></{CLUSTER}></remote_servers></clickhouse>"
+    )
 
 
 def _no_secret(_name: str, _key: str) -> str:

@@ -16,13 +16,15 @@ from ansible_collections.langsmith.aws.plugins.module_utils.clients.http_client 
     HttpError,
 )
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.errors import ProjectError
-from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe import documents
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.forwarding import is_ready
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe import documents, inside
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe.evidence import Latency, QueueSample, Workload
 
 #: Seconds for one question, so that a cluster that does not answer does not hold up the probe.
 TIMEOUT_S = 5.0
 #: More workers than this are not asked for their times; what they would add is noise.
 MOST_WORKERS = 5
+_PLATFORM = ("platform-backend", inside.PLATFORM_BACKEND_PORT)
 _WAITED = "langsmith_ingestion_api_to_worker_latency_seconds"
 _STORED = "langsmith_ingestion_worker_to_store_latency_seconds"
 
@@ -67,9 +69,10 @@ class Cluster:
             # What cannot list pods cannot reach them either, and every try would take its time from the probe.
             return QueueSample(at, reason=self.reason)
         try:
-            counts = documents.queue_counters(self._get("platform-backend", 1986, "/metrics?format=json").json())
+            counts = documents.queue_counters(self._get(*_PLATFORM, inside.COUNTERS).json())
             if "pending" not in counts:
-                counts = documents.background_queue(self._get("backend", 1984, "/metrics/queue/default").json())
+                background = self._get("backend", inside.BACKEND_PORT, "/metrics/queue/default")
+                counts = documents.background_queue(background.json())
         except (HttpError, ValueError) as error:
             return QueueSample(at, reason=f"the queue's counters cannot be read: {error}")
         found = QueueSample(at, counts.get("pending"), counts.get("active"), counts.get("retry"))
@@ -85,7 +88,8 @@ class Cluster:
 
     def _times(self, name: str) -> Latency | None:
         """A histogram of all that keep one; which pods do is not told, so workers and platform-backend are asked."""
-        found = [self._histogram(*place, name) for place in (*[(pod, 1989) for pod in self._workers], _PLATFORM)]
+        workers = [(pod, inside.INGEST_QUEUE_PORT) for pod in self._workers]
+        found = [self._histogram(*place, name) for place in (*workers, _PLATFORM)]
         told = [value for value in found if value is not None]
         return Latency(sum(value[0] for value in told), sum(value[1] for value in told)) if told else None
 
@@ -103,9 +107,6 @@ class Cluster:
             origin = f"http://{host}:{port}"
             self._clients[host] = HttpClient(origin, connect_timeout=TIMEOUT_S, timeout=TIMEOUT_S, dial=self._dial)
         return self._clients[host].request("GET", target)
-
-
-_PLATFORM = ("platform-backend", 1986)
 
 
 def connect(kubeconfig: str, namespace: str, release: str) -> Cluster:
@@ -135,14 +136,9 @@ def see(read: Read, namespace: str, release: str) -> Seen:
         if (name := entry["metadata"]["name"]).startswith(f"{release}-")
     }
     pods = _items(read(f"{core}/pods", TIMEOUT_S))
-    workers = [pod["metadata"]["name"] for pod in pods if _is_ready(pod)]
+    workers = [pod["metadata"]["name"] for pod in pods if is_ready(pod)]
     return Seen(found, tuple(name for name in workers if name.startswith(f"{release}-ingest-queue-")))
 
 
 def _items(listed: dict[str, Any] | None) -> list[dict[str, Any]]:
     return list(listed.get("items") or []) if listed else []
-
-
-def _is_ready(pod: dict[str, Any]) -> bool:
-    conditions = pod.get("status", {}).get("conditions") or []
-    return any(condition["type"] == "Ready" and condition["status"] == "True" for condition in conditions)

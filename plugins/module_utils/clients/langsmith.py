@@ -59,6 +59,10 @@ class LangSmith:
         """``GET /info``: version and flags, by platform-backend, which an installation may keep to those with a key."""
         return self._call(stage, "GET", f"{self.endpoint.api}/info")
 
+    def me(self) -> Reply:
+        """``GET /me``: whose key it is, looked up by platform-backend."""
+        return self._call("me", "GET", f"{self.endpoint.api}/me")
+
     def backend(self) -> Reply:
         """``GET /ok``, by backend."""
         return self._call("backend", "GET", f"{self.endpoint.api}/ok", anonymous=True)
@@ -103,6 +107,10 @@ class LangSmith:
     def run(self, stage: str, run_id: str) -> Reply:
         """``GET /runs/{id}``: the run with its payloads."""
         return self._call(stage, "GET", f"{self.endpoint.api}/runs/{run_id}")
+
+    def update_run(self, stage: str, run_id: str, document: dict[str, Any]) -> Reply:
+        """``PATCH /runs/{id}``: an update of a run, queued by backend."""
+        return self._call(stage, "PATCH", f"{self.endpoint.api}/runs/{run_id}", document=document)
 
     def create_feedback(self, run_id: str, trace_id: str, feedback_id: str) -> Reply:
         """``POST /feedback``: a score on a run."""

@@ -27,7 +27,11 @@ from ansible_collections.langsmith.aws.plugins.module_utils.domain.load import c
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.load.feed import OpenLoop, Sizes, feed, start_after
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.load.ids import RunIds
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.load.measured import Measured, Progress, Step
-from ansible_collections.langsmith.aws.plugins.module_utils.domain.load.options import Settings, Target
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.load.options import (
+    Settings,
+    Target,
+    refuse_shared_search,
+)
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.load.requests import (
     Requests,
     payload_pool,
@@ -52,6 +56,7 @@ class Load:
         queue_dial: Dial | None = None,
         say: Say | None = None,
     ) -> None:
+        refuse_shared_search(load)
         self._target = target
         self._load = load
         self._say = say or (lambda _text: None)
@@ -116,7 +121,7 @@ class Load:
     def measured(self) -> Measured:
         """All that is known by now."""
         account = self._books.ledger.account()
-        best = self._telling_phase()
+        best = self._phases[capacity.telling(self._steps)] if self._phases else None
         found = Measured(
             began=self.began,
             offered_rate=best.rate if best else self._load.rate,
@@ -159,14 +164,6 @@ class Load:
         found.projects = [{"id": self.project_id, "name": self._load.project, "kept": not self._removed}]
         return found
 
-    def _telling_phase(self) -> Phase | None:
-        """The phase whose latencies are the load's: of a search the one that led to the capacity."""
-        rate = capacity.capacity(self._steps)
-        for phase, step in zip(self._phases, self._steps, strict=False):
-            if rate is not None and step.rate == rate:
-                return phase
-        return self._phases[-1] if self._phases else None
-
     def _interrupt(self, reason: str) -> None:
         self.interrupted = "; ".join(filter(None, (self.interrupted, reason)))
         self._books.stop.set()
@@ -180,16 +177,13 @@ class Load:
 
     def _search(self) -> None:
         load = self._load
-        first = load.rate or capacity.FIRST_RATE
-        while len(self._steps) < load.steps_max and not self._books.stop.is_set():
-            rate = capacity.next_rate(self._steps, first)
-            left = load.traces_max - self._position
+        while not self._books.stop.is_set():
+            rate, bound = capacity.step_after(load, self._steps, len(self._steps), self._position)
             if rate is None:
+                if bound:
+                    self._say(f"{bound}: the search ends here")
                 return
             arrivals = Arrivals(rate, load.duration, load.ramp)
-            if arrivals.total > left:
-                self._say(f"{rate:g} traces/s would exceed traces_max {load.traces_max}: the search ends here")
-                return
             stride = watching.stride(rate, load.visible_p95, load.duration)
             phase = Phase(OpenLoop(arrivals, self._sizes, self._position), rate, load.duration, stride)
             self._phase(phase)

@@ -5,7 +5,8 @@
 Standard library only: it comes to the pod as one archive, into an image that holds nothing but Python.
 
 The file is a JSON object: ``mode`` is load or probe, ``endpoint`` the installation's URL, ``connection`` keywords of
-the HTTP client, and under the mode's own name are its options. A load may have ``queue_url``, and its number of shares
+the HTTP client, ``inside`` the ``release`` and the ``namespace`` of the installation where the pod runs in its cluster,
+so that the queue's counters are read, and under the mode's own name are its options. A load may have a number of shares
 ``of``; which of them this is tells ``JOB_COMPLETION_INDEX``, as Kubernetes gives it to the pods of an indexed Job.
 
 The last line of the output is one JSON object: ``share`` of a load, the ``healthy`` and ``findings`` of a probe, or
@@ -18,18 +19,22 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.langsmith.aws.plugins.module_utils.clients.cluster_state import Cluster, Seen
 from ansible_collections.langsmith.aws.plugins.module_utils.clients.load import run_load
 from ansible_collections.langsmith.aws.plugins.module_utils.clients.trace_probe import probe
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.errors import ProjectError
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.langsmith import key_headers, parse_endpoint
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.load import options
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.load.ids import parse_seed
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe.inside import counters_url
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe.outcome import Settings
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe.thresholds import limits
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe.verdict import summary
 
 KEY_VARIABLE = "LANGSMITH_API_KEY"
@@ -57,16 +62,32 @@ def _load(
 ) -> tuple[dict[str, Any], int]:
     wanted = {**settings["load"], "index": int(environment.get(INDEX_VARIABLE, 0))}
     endpoint = parse_endpoint(settings["endpoint"])
-    target = options.Target(endpoint, headers, settings["connection"], settings.get("queue_url", ""))
+    target = options.Target(endpoint, headers, settings["connection"], _queue_url(settings))
     measured = run_load(target, options.settings(wanted, parse_seed(wanted["seed"])), say=_say)
     return {"share": measured.to_dict()}, _WORKED
+
+
+def _queue_url(settings: Mapping[str, Any]) -> str:
+    inside = settings.get("inside")
+    return counters_url(inside["release"], inside["namespace"]) if inside else ""
+
+
+def _cluster(release: str, namespace: str) -> Cluster:
+    """What a pod sees of the installation beside it: its Services, and no objects, as it has no right to read them."""
+
+    def dial(host: str, port: int, timeout: float) -> socket.socket:
+        return socket.create_connection((f"{host}.{namespace}.svc", port), timeout)
+
+    return Cluster(release, dial, lambda: Seen({}), lambda: None)
 
 
 def _probe(
     settings: Mapping[str, Any], headers: dict[str, str], _environment: Mapping[str, str]
 ) -> tuple[dict[str, Any], int]:
     endpoint = parse_endpoint(settings["endpoint"])
-    outcome = probe(endpoint, headers, settings["connection"], Settings(**settings["probe"]))
+    told, inside = settings["probe"], settings.get("inside") or {}
+    wanted = Settings(**{**told, **inside, "thresholds": limits(told.get("thresholds"))})
+    outcome = probe(endpoint, headers, settings["connection"], wanted, _cluster(**inside) if inside else None)
     found = summary(outcome.evidence, outcome.seconds)
     for bulky in ("answers", "charts"):
         found.pop(bulky, None)

@@ -45,7 +45,7 @@ class Reading:
         self._notes.note(replies[-1])
         self._notes.add(waited=self._api.clock() - started, polls=tuple(reply.observed.seconds for reply in replies))
         self._notes.sample(times=True)
-        self._count_children()
+        self._count_children(started)
         return all_complete(self._notes.runs.values())
 
     def _pauses(self, started: float) -> Any:
@@ -71,8 +71,8 @@ class Reading:
         reply = self._api.query_runs("read", self._project_id, ids=[run.run_id for run in runs.values()])
         found = documents.runs_by_id(reply.document)
         if reply.observed.succeeded:
-            vanished = any(run.visible_after is not None and run.run_id not in found for run in runs.values())
-            self._notes.add(vanished=self._notes.evidence.vanished + vanished)
+            missed = [run for run in runs.values() if run.visible_after is not None and run.run_id not in found]
+            self._note_missing(missed)
         root = runs["root"]
         if root.run_id not in found:
             # The second door: a run that a query misses may be readable by its id.
@@ -100,16 +100,33 @@ class Reading:
             inserted=documents.text(document, "inserted_at") or run.inserted,
         )
 
-    def _count_children(self) -> None:
+    def _note_missing(self, runs: list[SentRun]) -> None:
+        """Keep when runs that had been read were missing, as a replica that is behind does not have them."""
+        if runs:
+            since = max(self._api.clock() - run.accepted_at for run in runs)
+            self._notes.add(missing_until=max(self._notes.evidence.missing_until, since))
+
+    def _count_children(self, started: float) -> None:
+        """Ask for the child until several queries in a row agree: servers copy what one of them has."""
         root, child = self._notes.runs["root"], self._notes.runs["child"]
         if root.visible_after is None:
             return
-        counts = []
-        for _attempt in range(3):
-            ids = [root.run_id, child.run_id]
-            reply = self._api.query_runs("children", self._project_id, ids=ids, is_root=False)
-            counts.append(len(documents.runs_by_id(reply.document)))
-        self._notes.add(children=tuple(counts))
+        for _pause in self._pauses(started):
+            told = [self._children(root, child) for _query in range(3)]
+            counts = tuple(count for count in told if count is not None)
+            if len(set(counts)) < 2:
+                break
+            self._note_missing([child])
+        self._notes.add(children=counts)
+
+    def _children(self, root: SentRun, child: SentRun) -> int | None:
+        """How many a query finds; ``None`` where it fails, whose answer is kept."""
+        ids = [root.run_id, child.run_id]
+        reply = self._api.query_runs("children", self._project_id, ids=ids, is_root=False)
+        if not reply.observed.succeeded:
+            self._notes.note(reply)
+            return None
+        return len(documents.runs_by_id(reply.document))
 
     def ask_around(self, control_project: str, send_again: Callable[[], Reply]) -> None:
         """What tells why a run stays out: the control read again, the stores, the key, the first posts once more."""

@@ -70,11 +70,19 @@ def selector(service: Object) -> str | None:
 
 def ready_pod(service: Object, pods: Sequence[Object]) -> Object:
     """The first ready pod by name. Raises DialError that tells the state of those that are not."""
-    ready = sorted((pod for pod in pods if _is_ready(pod)), key=_name)
+    ready = sorted((pod for pod in pods if is_ready(pod)), key=_name)
     if ready:
         return ready[0]
     states = "; ".join(sorted(f"{_name(pod)} is {_state(pod)}" for pod in pods)) or "its selector fits no pod"
     raise DialError(f"Service {_name(service)} has no ready pod: {states}")
+
+
+def is_ready(pod: Object) -> bool:
+    """Whether a pod takes connections, and goes on to."""
+    if "deletionTimestamp" in pod["metadata"]:
+        return False
+    conditions = pod.get("status", {}).get("conditions") or []
+    return any(item["type"] == "Ready" and item["status"] == "True" for item in conditions)
 
 
 def target_port(service: Object, port: int, pod: Object) -> int:
@@ -119,13 +127,6 @@ def _service_port(service: Object, port: int) -> Object:
 
 def _name(item: Object) -> str:
     return str(item["metadata"]["name"])
-
-
-def _is_ready(pod: Object) -> bool:
-    if "deletionTimestamp" in pod["metadata"]:
-        return False
-    conditions = pod.get("status", {}).get("conditions") or []
-    return any(item["type"] == "Ready" and item["status"] == "True" for item in conditions)
 
 
 def _state(pod: Object) -> str:

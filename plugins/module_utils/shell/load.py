@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.langsmith import Endpoint, parse_endpoint
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.load import plan as plans
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.load import report
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.load.capacity import refuse_without_room
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.load.ids import new_ids
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.load.measured import Measured
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.load.options import (
@@ -66,7 +67,9 @@ def prepare(params: Mapping[str, Any]) -> tuple[Endpoint, Settings]:
     options = params["load"]
     refuse_unlisted(endpoint, options.get("inventory") or [])
     ids = new_ids(int(time.time() * 1000), os.urandom(5))
-    return endpoint, settings(options, ids, keep=bool(params.get("keep")))
+    load = settings(options, ids, keep=bool(params.get("keep")))
+    refuse_without_room(load)
+    return endpoint, load
 
 
 def plan(params: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from ansible_collections.langsmith.aws.plugins.module_utils.domain.langsmith imp
     key_headers,
     parse_endpoint,
 )
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe.inside import counters_url
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe.outcome import Outcome, Settings
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe.thresholds import LIMITS, limits
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe.verdict import plan, summary
@@ -83,9 +84,9 @@ def check_load(
     if check_mode:
         plan_of_load = load.plan(params)
         return {"changed": True, "would_send": plan_of_load["says"], "load": {"plan": plan_of_load}}
-    queue = f"http://{params['release']}-platform-backend.{params['namespace']}.svc:1986/metrics?format=json"
+    queue = counters_url(params["release"], params["namespace"]) if params["kubeconfig"] else ""
     headers = key_headers(api_key(params, read_secret), params["workspace_id"])
-    return load.run(params, headers, send, queue_url=queue if params["kubeconfig"] else "", say=say)
+    return load.run(params, headers, send, queue_url=queue, say=say)
 
 
 def api_key(params: Mapping[str, Any], read_secret: Callable[[str, str], str]) -> str:

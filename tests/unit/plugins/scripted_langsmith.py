@@ -79,6 +79,14 @@ class ScriptedLangSmith:
     def get_metrics_queue(self, _asked: Asked) -> Said:
         return said({"queued": 0, "active": 0, "scheduled": 0})
 
+    def get_me(self, _asked: Asked) -> Said:
+        return said({"tenant_id": TENANT})
+
+    def patch_runs_by_id(self, asked: Asked) -> Said:
+        run = self.runs.setdefault(asked.path.rpartition("/")[2], {})
+        run.update({**asked.json, "status": "success"})
+        return said({"message": "Run updated"})
+
     def get_ok(self, _asked: Asked) -> Said:
         return said({"ok": True})
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.load.measured import Measured, Step
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.load.options import Settings
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.load.schedule import Arrivals
 
 #: The rate that a search begins with unless it is told one, in traces per second: the writes of a low load.
 FIRST_RATE = 10.0
@@ -36,6 +38,34 @@ def next_rate(steps: Sequence[Step], first: float) -> float | None:
     if not low:
         return high / FACTOR if high / FACTOR >= first / FACTOR**6 else None
     return (low * high) ** 0.5
+
+
+def step_after(load: Settings, steps: Sequence[Step], tried: int, traces: int) -> tuple[float | None, str]:
+    """The rate of the search's next step; else None and, where a bound ends the search, which one that is.
+
+    ``tried`` steps were sent so far, of which ``steps`` count, and ``traces`` in all of them.
+    """
+    rate = next_rate(steps, load.rate or FIRST_RATE)
+    if rate is None:
+        return None, ""
+    if tried >= load.steps_max:
+        return None, f"{tried} steps were made"
+    if Arrivals(rate, load.duration, load.ramp).total > load.traces_max - traces:
+        return None, f"{rate:g} traces/s for {load.duration:g} s would exceed traces_max {load.traces_max}"
+    return rate, ""
+
+
+def refuse_without_room(load: Settings) -> None:
+    """Raises ``ValueError`` for a search whose bound does not hold its first step."""
+    rate, bound = step_after(load, [], 0, 0) if load.find_capacity else (0.0, "")
+    if rate is None:
+        raise ValueError(f"load: nothing can be tried, as {bound}; raise traces_max, or begin with a lower rate")
+
+
+def telling(steps: Sequence[Step]) -> int:
+    """Which step's latencies are those of the search: the one that led to the capacity, else the last."""
+    rate = capacity(steps)
+    return next((place for place, step in enumerate(steps) if step.holds and step.rate == rate), len(steps) - 1)
 
 
 def capacity(steps: Sequence[Step]) -> float | None:

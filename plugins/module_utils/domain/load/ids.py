@@ -8,9 +8,8 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 
-#: Bits of a version 7 UUID that tell one load from another, and those that count its runs.
+#: Bits of a version 7 UUID that tell one load from another; 40 are left to count its runs.
 TAG_BITS = 34
-NUMBER_BITS = 40
 
 _SEED = re.compile(r"[0-9a-f]{12}-[0-9a-f]{9}")
 

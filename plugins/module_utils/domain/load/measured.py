@@ -177,6 +177,28 @@ def merge(shares: Sequence[Measured]) -> Measured:
     return whole
 
 
+def in_turn(steps: Sequence[Measured], telling: int) -> Measured:
+    """One measurement out of stretches that were sent one after another; the latencies are those of one of them."""
+    whole = merge(steps)
+    later = [step.began - whole.began for step in steps]
+    whole.sending = sum(step.sending for step in steps)
+    whole.drain = steps[-1].drain
+    whole.shares = min(step.shares for step in steps)
+    whole.offered_rate = steps[telling].offered_rate
+    whole.latencies = {**steps[telling].latencies, "stored": whole.latencies["stored"]}
+    whole.backlog = [
+        Sample(one.at + offset, one.pending, one.retry, one.active)
+        for step, offset in zip(steps, later, strict=True)
+        for one in step.backlog
+    ]
+    whole.phases = [
+        (name, begin + offset, end + offset)
+        for step, offset in zip(steps, later, strict=True)
+        for name, begin, end in step.phases
+    ]
+    return whole
+
+
 def _offered(shares: Sequence[Measured]) -> float | None:
     # Each share knows the rate of the whole load.
     return next((share.offered_rate for share in shares if share.offered_rate is not None), None)

@@ -117,13 +117,21 @@ def refuse_unlisted(endpoint: Endpoint, inventory: Sequence[str]) -> None:
         )
 
 
+def refuse_shared_search(load: Settings) -> None:
+    """Raises ``ValueError`` for a search that is to be one share of it, which does not see what the others came to."""
+    if load.find_capacity and load.of > 1:
+        raise ValueError(
+            "load: find_capacity looks at the whole of what was sent, which no share of a load sees: send it unshared,"
+            " or from pods of the cluster by the entry load of role verify"
+        )
+
+
 def _problems(load: Settings) -> list[str]:
     ways = (load.rate is not None) + (load.concurrency is not None)
     checks = [
         (ways > 1, "give rate or concurrency, not both"),
         (ways == 0 and not load.find_capacity, "give rate, concurrency or find_capacity"),
         (load.find_capacity and load.concurrency is not None, "find_capacity sends at rates; leave concurrency away"),
-        (load.find_capacity and load.of > 1, "find_capacity is no search that shares can make; run it unshared"),
         (load.rate is not None and load.rate <= 0, f"rate {load.rate}: give traces per second above 0"),
         (load.concurrency is not None and not 1 <= load.concurrency <= 256, "concurrency goes from 1 to 256"),
         (not 1 <= load.connections <= 256, "connections goes from 1 to 256"),

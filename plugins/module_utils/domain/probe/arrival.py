@@ -6,10 +6,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe import thresholds
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.answers import Observed
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe import commands, thresholds
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe.evidence import (
     Evidence,
     SentRun,
+    is_lost,
     seconds_between,
 )
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe.layers import (
@@ -24,6 +26,7 @@ from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe.queue i
     counters,
     queue_trend,
     slow_part,
+    stored_meanwhile,
 )
 
 #: Below this share of free disk ClickHouse refuses new parts, as it reserves their room before it writes them.
@@ -72,26 +75,43 @@ def _complete(evidence: Evidence, run: SentRun) -> list[Judged]:
 
 
 def child(evidence: Evidence) -> list[Judged]:
-    """Whether the child came along, and every query says so."""
-    found, root = evidence.run("child"), evidence.run("root")
-    if found is None or root is None or root.visible_after is None or not evidence.children:
+    """Whether the child came along, and every query says so, in the time that a trace has to become readable."""
+    found, root, place = evidence.run("child"), evidence.run("root"), evidence.place
+    if found is None or root is None or root.visible_after is None:
         return []
-    counts = ", ".join(str(count) for count in evidence.children)
+    failed = evidence.get("children")
+    if failed is not None:
+        return [_failed_query(evidence, failed, found)]
+    if not evidence.children:
+        return []
+    counts, limit = ", ".join(str(count) for count in evidence.children), evidence.thresholds["visible"]
     observed = f"children found by {len(evidence.children)} queries: {counts}"
-    if evidence.vanished:
-        observed += f"; runs that had been read were missing in later polls: {evidence.vanished} times"
-    expected = "1 each time"
-    if set(evidence.children) == {1} and not evidence.vanished:
+    if evidence.missing_until:
+        observed += f"; until {evidence.missing_until:.1f} s after they were accepted, queries missed runs of before"
+    expected = f"1 each time, after {limit:g} s at most"
+    if set(evidence.children) != {1}:
+        lost = "the root arrived and its child did not, though sent together"
+        lag = lagging(evidence) or Blame(UNKNOWN, command=commands.stored(place, found.run_id), why=lost)
+        return [wrong("child", lag, place, found.run_id, observed, expected)]
+    if evidence.missing_until <= limit:
         return [passed("child", "replica-lag", found.run_id, observed, expected)]
-    lag = lagging(evidence) or Blame(UNKNOWN, why="the root arrived and its child did not, though sent together")
-    return [wrong("child", lag, evidence.place, found.run_id, observed, expected)]
+    source = thresholds.source("visible", limit)
+    return [wrong("child", _LAG, place, found.run_id, observed, expected, status="warn", source=source)]
+
+
+def _failed_query(evidence: Evidence, failed: Observed, found: SentRun) -> Judged:
+    # The poll before it was answered, so reads fail now and then, or a pod that serves them was lost.
+    reads = is_lost(failed) and failed.status is not None
+    who = blame(evidence, "clickhouse-read", "read") if reads else Blame(UNKNOWN)
+    return wrong("child", who, evidence.place, found.run_id, failed.describe(), "an answer to every query of children")
+
+
+_LAG = Blame("replica-lag", "the same run is found by other queries of the same kind")
 
 
 def lagging(evidence: Evidence) -> Blame | None:
     """Replicas that differ, where one query found what another did not; ``None`` where all said the same."""
-    if len(set(evidence.children)) < 2 and not evidence.vanished:
-        return None
-    return Blame("replica-lag", "the same run is found by other queries of the same kind")
+    return _LAG if len(set(evidence.children)) > 1 else None
 
 
 def queue_delay(evidence: Evidence) -> list[Judged]:
@@ -106,14 +126,18 @@ def queue_delay(evidence: Evidence) -> list[Judged]:
     observed, expected, source = f"{delay:.1f} s ({how})", f"under {limit:g} s", thresholds.source("queue_delay", limit)
     if delay < limit:
         return [passed("queue_delay", "ingest-workers", run.run_id, observed, expected, source)]
+    place = evidence.place
     if measured is None:
-        found = Blame(UNKNOWN, why="whether it was stored late or read late is not told")
-        place = evidence.place
-        return [
-            wrong("queue_delay", found, place, run.run_id, observed, expected, status="unknown", source=source),
-        ]
-    found = slow_part(evidence) or Blame(UNKNOWN, why="the workers' own times were not read")
-    return [wrong("queue_delay", found, evidence.place, run.run_id, observed, expected, source=source)]
+        why = "whether it was stored late or read late is not told"
+        found = Blame(UNKNOWN, command=commands.stored(place, run.run_id), why=why)
+        return [wrong("queue_delay", found, place, run.run_id, observed, expected, status="unknown", source=source)]
+    found = slow_part(evidence) or _slow_unseen(evidence)
+    return [wrong("queue_delay", found, place, run.run_id, observed, expected, source=source)]
+
+
+def _slow_unseen(evidence: Evidence) -> Blame:
+    why = "whether it waited for a worker, or the worker for ClickHouse, only the workers' own times tell"
+    return Blame(UNKNOWN, command=commands.worker_times(evidence.place), why=why)
 
 
 def _late(evidence: Evidence, run: SentRun) -> Blame:
@@ -123,24 +147,37 @@ def _late(evidence: Evidence, run: SentRun) -> Blame:
         return found
     if evidence.polls and min(evidence.polls) > evidence.thresholds["read"]:
         return blame(evidence, "clickhouse-read", "post_small")
-    delay = seconds_between(run.received, run.inserted)
-    told = f"by the server's clocks it was inserted after {delay:.1f} s" if delay is not None else "no time is told"
-    return Blame(UNKNOWN, why=f"{told}: ClickHouse's insert, an async insert or replica lag")
+    place, delay, late = evidence.place, seconds_between(run.received, run.inserted), run.visible_after or 0.0
+    if delay is None:
+        return Blame(UNKNOWN, command=commands.stored(place, run.run_id), why="when it was inserted is not told")
+    if delay > late / 2:
+        return _slow_unseen(evidence)
+    why = (
+        f"by the server's clocks it was inserted after {delay:.1f} s, so either ClickHouse is slow to write what it "
+        "took, or the replica that was asked is behind"
+    )
+    return Blame(UNKNOWN, command=commands.replicas(place), why=why)
 
 
 def _kept(evidence: Evidence, run: SentRun) -> Blame:
     """Who kept a run that was accepted and never appeared: the first rule that knows."""
-    return next((found for rule in _KEPT if (found := rule(evidence, run))), _nobody(evidence))
+    return next((found for rule in _KEPT if (found := rule(evidence, run))), _nobody(evidence, run))
 
 
 def _unpatched(evidence: Evidence, run: SentRun) -> Blame:
     """Who kept the patch of a run that appeared."""
-    return next((found for rule in _UNPATCHED if (found := rule(evidence, run))), _nobody(evidence))
+    return next((found for rule in _UNPATCHED if (found := rule(evidence, run))), _nobody(evidence, run))
 
 
-def _nobody(evidence: Evidence) -> Blame:
-    told = counters(evidence)
-    return Blame(UNKNOWN, why=f"queue: {told}" if told else _unread(evidence))
+def _nobody(evidence: Evidence, run: SentRun) -> Blame:
+    """What is known, and the command that decides what is open."""
+    place, told = evidence.place, counters(evidence)
+    if not told:
+        return Blame(UNKNOWN, command=commands.queue(place), why=_unread(evidence))
+    if run.visible_after is not None or stored_meanwhile(evidence) == 0:
+        return Blame(UNKNOWN, command=commands.worker_log(place, run.run_id), why=f"queue: {told}")
+    why = f"queue: {told}; a row in ClickHouse means that reading is at fault, none that the workers dropped it"
+    return Blame(UNKNOWN, command=commands.stored(place, run.run_id), why=why)
 
 
 def _unread(evidence: Evidence) -> str:

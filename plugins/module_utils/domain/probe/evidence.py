@@ -99,12 +99,13 @@ class Workload:
 class Evidence:
     """All that one probe observed.
 
-    ``children`` are the numbers of children that repeated queries found. ``encoding`` is how bodies were compressed in
+    ``children`` are the numbers of children that the last queries found. ``encoding`` is how bodies were compressed in
     the end; ``blob_enabled`` and ``zstd_enabled`` are ``None`` where the server does not tell. ``waited`` (seconds) is
-    how long the probe polled, ``polls`` how long each poll took (seconds), ``vanished`` how often a run that had been
-    read was missing in a later poll. ``thresholds`` are the limits of the stages in seconds. ``workloads`` are the pods
-    by component, empty where no cluster was asked or ``cluster_reason`` says why it told nothing. ``free_disk_pct`` is
-    ClickHouse's, as the installation told it last; ``feedback_after`` (seconds) is when a feedback was listed.
+    how long the probe polled, ``polls`` how long each poll took (seconds), ``missing_until`` (seconds) when a run that
+    had been read was last missing, from its acceptance on, 0 where none ever was. ``thresholds`` are the limits of the
+    stages in seconds. ``workloads`` are the pods by component, empty where no cluster was asked or ``cluster_reason``
+    says why it told nothing. ``free_disk_pct`` is ClickHouse's, as the installation told it last; ``feedback_after``
+    (seconds) is when a feedback was listed.
     """
 
     place: Place
@@ -119,7 +120,7 @@ class Evidence:
     feedback_after: float | None = None
     waited: float = 0.0
     polls: tuple[float, ...] = ()
-    vanished: int = 0
+    missing_until: float = 0.0
     free_disk_pct: float | None = None
     workloads: Mapping[str, Workload] = field(default_factory=dict)
     cluster_reason: str = ""
@@ -155,6 +156,7 @@ _SHAPES = {
     "auth": "array",
     "control_read": "object",
     "redis_read": "object",
+    "me": "object",
     "store_health": "object",
     "read": "object",
     "feedback_listed": "array",
@@ -168,6 +170,13 @@ def stage_passed(answer: Observed) -> bool:
         return answer.status == 409
     wanted = _SHAPES.get(stage)
     return answer.succeeded and (wanted is None or answer.shape == wanted)
+
+
+def is_lost(answer: Observed) -> bool:
+    """Whether the application, or the want of an answer from it, says that it could not do what was asked."""
+    if answer.status is None:
+        return answer.phase == "http"
+    return answer.is_server_error and not answer.is_html
 
 
 def seconds_between(earlier: str, later: str) -> float | None:

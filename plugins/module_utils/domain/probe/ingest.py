@@ -5,7 +5,8 @@
 from __future__ import annotations
 
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.answers import Observed
-from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe.evidence import Evidence
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe import commands
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe.evidence import Evidence, is_lost
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe.layers import (
     UNKNOWN,
     Blame,
@@ -73,7 +74,7 @@ def _taken(evidence: Evidence, *stages: str) -> list[Judged]:
             judged.append(answered(stage, "platform-backend", answer, expected))
             continue
         found = _refusal(answer, evidence)
-        after = [evidence.get(name) for name in ("info_after", "redis_read")]
+        after = [evidence.get(name) for name in ("info_after", "redis_read", "me")]
         seen = "; after that ".join(entry.describe() for entry in (answer, *after) if entry is not None)
         judged.append(wrong(stage, found, evidence.place, answer.request, seen, expected))
     return judged
@@ -104,11 +105,28 @@ def _queue(answer: Observed, evidence: Evidence) -> Blame:
     """Redis or not, where platform-backend answers and cannot queue."""
     if not evidence.ok("auth_after"):
         return blame(evidence, "postgres", "redis_read", "store_health")
-    told = evidence.get("redis_read")
-    if told is not None and evidence.ok("redis_read"):
-        why = "backend reads Redis: either it takes no writes (memory), or platform-backend alone cannot use it"
-        return Blame(UNKNOWN, told.describe(), why=why)
-    return blame(evidence, "redis", "auth_after", "info_after")
+    told, written = evidence.get("redis_read"), evidence.get("backend_write")
+    if told is None or not evidence.ok("redis_read"):
+        return blame(evidence, "redis", "auth_after", "info_after")
+    if evidence.ok("backend_write"):
+        return blame(evidence, "platform-backend", "backend_write", advice=_ALONE)
+    if written is not None and is_lost(written) and evidence.ok("me"):
+        # Both services read what they need, and what both cannot do is to put a run into the queue.
+        why = f"backend cannot queue a run either ({written.describe()})"
+        return Blame("redis", told.describe(), _NO_WRITES, why=why)
+    why = "backend reads Redis: either it takes no writes (memory), or platform-backend alone cannot use it"
+    command = evidence.place.logs("platform-backend")
+    return Blame(UNKNOWN, told.describe(), "its log names the store that fails", command, why)
+
+
+_ALONE = (
+    "backend puts runs into the same queue, so Redis takes them: compare platform-backend's own way to Redis with "
+    "backend's (secret, user, security group)"
+)
+_NO_WRITES = (
+    "Redis answers reads and takes no writes: see its memory (DatabaseMemoryUsagePercentage, maxmemory), and that the "
+    "endpoint is the primary's and not a replica's"
+)
 
 
 def feedback(evidence: Evidence) -> list[Judged]:
@@ -117,7 +135,7 @@ def feedback(evidence: Evidence) -> list[Judged]:
     if answer is None:
         return []
     if not answer.succeeded:
-        found = refused(answer, evidence) or gateway(answer, evidence) or blame(evidence, "redis", "read")
+        found = refused(answer, evidence) or gateway(answer, evidence) or _backends_own(evidence)
         return [wrong("feedback", found, evidence.place, answer.request, answer.describe(), "status 200")]
     listed = evidence.get("feedback_listed")
     expected = "the feedback is listed"
@@ -126,6 +144,13 @@ def feedback(evidence: Evidence) -> list[Judged]:
         return [passed("feedback", "ingest-workers", listed.request, observed, expected)]
     seen = listed.describe() if listed else answer.describe()
     if listed is not None and not evidence.ok("feedback_listed"):
-        return [wrong("feedback", blame(evidence, "postgres", "read"), evidence.place, listed.request, seen, expected)]
-    why = "runs arrive and feedback does not: see feedback_queue.pending of platform-backend's metrics"
-    return [wrong("feedback", Blame(UNKNOWN, why=why), evidence.place, answer.request, seen, expected)]
+        return [wrong("feedback", _backends_own(evidence), evidence.place, listed.request, seen, expected)]
+    why = "runs arrive and feedback does not: see feedback_queue.pending"
+    found = Blame(UNKNOWN, command=commands.queue(evidence.place), why=why)
+    return [wrong("feedback", found, evidence.place, answer.request, seen, expected)]
+
+
+def _backends_own(evidence: Evidence) -> Blame:
+    """Nobody: runs went the same ways, so every store has been seen to work."""
+    why = "runs are queued, stored and read meanwhile"
+    return Blame(UNKNOWN, advice="its log names what fails", command=evidence.place.logs("backend"), why=why)

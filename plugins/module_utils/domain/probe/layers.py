@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.answers import Observed
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.endpoint import Place
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.finding import Finding, Status
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe import commands
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe.evidence import Evidence
 
 UNKNOWN = "unknown"
 
 _LOGS = "kubectl -n {place.namespace} logs deployment/{place.release}-%s --tail=100"
 _STATE = "kubectl -n {place.namespace} describe deployment/{place.release}-%s"
-_CLICKHOUSE = "kubectl -n {place.namespace} exec {place.release}-clickhouse-0 -- clickhouse-client -q '%s'"
 
 #: By layer: what to do, and the command that shows more.
 LAYERS: dict[str, tuple[str, str]] = {
@@ -91,7 +91,7 @@ LAYERS: dict[str, tuple[str, str]] = {
     ),
     "replica-lag": (
         "answers differ from query to query, as those of replicas that lag do",
-        _CLICKHOUSE % "select database, table, absolute_delay, queue_size, is_readonly from system.replicas",
+        commands.replicas(Place("", "", "{place.namespace}", "{place.release}")),
     ),
     "quota": ("raise the workspace's usage limit, or wait until it is reset", _LOGS % "platform-backend"),
     "version": (

@@ -38,8 +38,8 @@ def queue_trend(evidence: Evidence) -> Trend:
     if _grew(first.retry, [sample.retry for sample in told[1:]]):
         return "retrying"
     if pending[-1] == 0:
-        return _at_rest(told, _finished(evidence))
-    if pending[-1] < max(pending) or _finished(evidence):
+        return _at_rest(told, bool(stored_meanwhile(evidence)))
+    if pending[-1] < max(pending) or stored_meanwhile(evidence):
         return "draining"
     return "stuck" if pending[-1] > pending[0] else "unclear"
 
@@ -97,10 +97,10 @@ def _grew(start: int | None, later: list[int | None]) -> bool:
     return start is not None and bool(counts) and sum(count > start for count in counts) * 2 > len(counts)
 
 
-def _finished(evidence: Evidence) -> bool:
-    """Whether the workers stored anything meanwhile."""
-    spans = _span(evidence, "stored")
-    return spans is not None and spans.count > 0
+def stored_meanwhile(evidence: Evidence) -> float | None:
+    """How many runs the workers stored while the probe waited; ``None`` where they do not tell."""
+    gained = _span(evidence, "stored")
+    return gained.count if gained is not None else None
 
 
 def _mean(evidence: Evidence, name: str) -> float | None:

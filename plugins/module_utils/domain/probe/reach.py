@@ -7,6 +7,7 @@ from __future__ import annotations
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.answers import Observed
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe.evidence import Evidence, stage_passed
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe.layers import (
+    LAYERS,
     UNKNOWN,
     Blame,
     Judged,
@@ -18,6 +19,8 @@ from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe.layers 
 
 #: Who signs its own answers by which name.
 _PROXIES = {"nginx": "frontend", "awselb": "load-balancer"}
+#: How long an Application Load Balancer waits for a connection to a target, by AWS's guide to its 504.
+_CONNECT_SECONDS = 10
 TRANSPORT_PHASES = ("dns", "tcp", "tls")
 
 
@@ -48,8 +51,11 @@ def unreached(answer: Observed, evidence: Evidence) -> Blame:
         return Blame("security-group" if answer.timed_out else "load-balancer", f"{place.host} resolves")
     if "certificate" in answer.reason or "unrecognized name" in answer.reason:
         return Blame("certificate", f"{place.address} takes connections")
-    # A handshake that is refused is a listener's, one that hangs may be anybody's on the way.
-    return Blame(UNKNOWN if answer.timed_out else "load-balancer", f"{place.address} takes connections")
+    reached = f"{place.address} takes connections"
+    if answer.timed_out:
+        # A handshake that is refused is a listener's, one that hangs may be anybody's on the way.
+        return Blame(UNKNOWN, reached, command=LAYERS["certificate"][1].format(place=place))
+    return Blame("load-balancer", reached)
 
 
 def front_door(evidence: Evidence) -> list[Judged]:
@@ -217,8 +223,20 @@ def _behind_load_balancer(answer: Observed, evidence: Evidence) -> Blame:
         return Blame(UNKNOWN, why=evidence.pods("frontend"))
     if down is None:
         # 502: a target that refuses; 503: no target at all; 504: a target that is silent, or a filter before it.
-        return Blame("frontend", reached) if answer.status != 504 else Blame(UNKNOWN)
+        return Blame("frontend", reached) if answer.status != 504 else _silent_target(answer, evidence)
     return Blame("security-group" if answer.status == 504 else "load-balancer", evidence.pods("frontend"))
+
+
+def _silent_target(answer: Observed, evidence: Evidence) -> Blame:
+    """Nobody: from outside a target that hangs and packets that are dropped before it look alike."""
+    why = (
+        f"the load balancer gave up after {answer.seconds - answer.connecting:.0f} s: it waits {_CONNECT_SECONDS} s for"
+        " a connection, which a filter drops or a dead node leaves open, and its idle timeout (60 s unless changed) for"
+        " the answer of a target that hangs"
+    )
+    advice = "pods of frontend that are ready leave the security groups between load balancer and nodes"
+    command = evidence.place.kubectl(f"get deployment/{evidence.place.release}-frontend")
+    return Blame(UNKNOWN, advice=advice, command=command, why=why)
 
 
 def _postgres(evidence: Evidence) -> Blame:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.answers import Observed
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe import commands
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe.arrival import lagging
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe.evidence import Evidence, SentRun
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe.layers import (
@@ -36,9 +37,14 @@ def payload(evidence: Evidence) -> list[Judged]:
         answer = evidence.get(f"fetch_{role}")
         failed = answer is not None and not answer.succeeded
         seen = answer.describe() if failed and answer is not None else _differences(run)
-        found = lagging(evidence) or _fetched_late(answer, run) or Blame(UNKNOWN, why="the run itself is listed")
+        found = lagging(evidence) or _fetched_late(answer, run) or _listed(evidence, run)
         judged.append(wrong(rule, found, evidence.place, run.run_id, seen, expected))
     return judged
+
+
+def _listed(evidence: Evidence, run: SentRun) -> Blame:
+    command = commands.stored(evidence.place, run.run_id)
+    return Blame(UNKNOWN, command=command, why="the run itself is listed")
 
 
 def _fetched_late(answer: Observed | None, run: SentRun) -> Blame | None:

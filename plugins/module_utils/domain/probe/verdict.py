@@ -47,8 +47,8 @@ RULES: tuple[Callable[[Evidence], list[Judged]], ...] = (
 )
 
 
-#: Warnings that say that a trace came late.
-_LATE = ("probe.visible", "probe.visible_large")
+#: Warnings that say that a trace came late, to one reader or to every one.
+_LATE = ("probe.visible", "probe.visible_large", "probe.child")
 
 
 def judge(evidence: Evidence) -> list[Judged]:
@@ -93,7 +93,8 @@ def plan(url: str, project: str | None, keep: bool, compression: str = "none", f
     ingestion = f"POST {url}/api/v1/runs/multipart{how}"
     steps = [
         f"POST {url}/api/v1/sessions: {name}",
-        f"{ingestion}: a trace of a root and a child run, its posts twice, then its patches",
+        f"{ingestion}: a trace of a root and a child run, its posts twice, then its patches; where that fails, the"
+        f" root's patch by PATCH {url}/api/v1/runs/ID too",
         f"{ingestion}: a trace with a large input and an attachment, where blob storage is on",
     ]
     if feedback:

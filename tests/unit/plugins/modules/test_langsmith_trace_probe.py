@@ -229,7 +229,15 @@ SICK_STORE = said({"detail": "Internal server error"}, 500)
             ],
             {"post_small": "redis"},
         ),
-        ([on("POST", "/api/v1/runs/multipart", said({"error": "x"}, 500))], {"post_small": "unknown"}),
+        ([on("POST", "/api/v1/runs/multipart", SICK_STORE)], {"post_small": "platform-backend"}),
+        (
+            [on("POST", "/api/v1/runs/multipart", SICK_STORE), on("PATCH", "/api/v1/runs/*", SICK_STORE)],
+            {"post_small": "redis"},
+        ),
+        (
+            [on("POST", "/api/v1/runs/multipart", SICK_STORE), on("PATCH", "/api/v1/runs/*", page(404))],
+            {"post_small": "unknown"},
+        ),
         ([on("POST", "/api/v1/runs/multipart", page(413, "nginx"))], {"post_small": "frontend"}),
         ([on("POST", "/api/v1/runs/multipart", said({"detail": "limit"}, 429))], {"post_small": "quota"}),
         ([on("POST", "/api/v1/runs/multipart", said({"error": "x"}, 422))], {"post_small": "version"}),
@@ -246,6 +254,15 @@ def test_a_fault_on_the_way_in_is_one_failure_that_names_the_layer(
     assert findings(result, "fail") == failed
     assert findings(result, "unknown") == {"not_reached": "unknown"}
     assert result["layer"] == next(iter(failed.values()))
+
+
+def test_what_was_written_by_the_other_door_is_removed_too(probe: Probe, langsmith: ScriptedLangSmith) -> None:
+    langsmith.faults.append(on("POST", "/api/v1/runs/multipart", SICK_STORE))
+    langsmith.projects["22222222-2222-4222-8222-222222222222"] = "probes"
+    result = probe(project="probes")
+    assert result["changed"]
+    assert langsmith.deleted == list(langsmith.runs)
+    assert len(langsmith.deleted) == 1
 
 
 def test_when_the_load_balancer_has_no_target_the_frontend_is_not_there(
@@ -306,7 +323,7 @@ def test_a_patch_that_is_lost_leaves_the_trace_pending(probe: Probe, langsmith: 
 def test_a_patch_that_is_refused_is_one_failure_and_no_waiting(probe: Probe, langsmith: ScriptedLangSmith) -> None:
     langsmith.faults.append(lambda asked: said({"error": "x"}, 500) if ingests(asked, "patch", large=False) else None)
     result = probe(wait_timeout=30)
-    assert findings(result, "fail") == {"patch_small": "unknown"}
+    assert findings(result, "fail") == {"patch_small": "platform-backend"}
     assert result["timings"]["total"] < 10
 
 
@@ -347,10 +364,38 @@ def test_a_child_that_comes_and_goes_is_replica_lag(probe: Probe, langsmith: Scr
         if "is_root" not in asked.json:
             return None
         asked_for_children.append(asked)
-        return said({"runs": []}) if len(asked_for_children) == 2 else None
+        return said({"runs": []}) if len(asked_for_children) % 2 == 0 else None
 
     langsmith.faults.append(on("POST", "/api/v1/runs/query", flapping))
     assert findings(probe(), "fail") == {"child": "replica-lag"}
+
+
+def test_a_query_that_fails_is_no_replica_that_lags(probe: Probe, langsmith: ScriptedLangSmith) -> None:
+    asked_for_children: list[Asked] = []
+
+    def failing(asked: Asked) -> Said | None:
+        if "is_root" not in asked.json:
+            return None
+        asked_for_children.append(asked)
+        return SICK_STORE if len(asked_for_children) < 3 else None
+
+    langsmith.faults.append(on("POST", "/api/v1/runs/query", failing))
+    assert findings(probe(), "fail") == {"child": "clickhouse-read"}
+
+
+def test_a_child_that_is_soon_everywhere_is_no_lag(probe: Probe, langsmith: ScriptedLangSmith) -> None:
+    asked_for_children: list[Asked] = []
+
+    def copying(asked: Asked) -> Said | None:
+        if "is_root" not in asked.json:
+            return None
+        asked_for_children.append(asked)
+        return said({"runs": []}) if len(asked_for_children) in (2, 5) else None
+
+    langsmith.faults.append(on("POST", "/api/v1/runs/query", copying))
+    result = probe()
+    assert findings(result, "fail") == findings(result, "warn") == {}
+    assert len(asked_for_children) == 9
 
 
 def test_a_payload_that_came_back_changed_is_a_failure(probe: Probe, langsmith: ScriptedLangSmith) -> None:

@@ -155,5 +155,11 @@ def test_the_workloads_of_a_release_and_its_ready_workers_are_seen() -> None:
     assert seen.workloads["ingest-queue"].is_down
 
 
+def test_a_worker_that_is_on_its_way_out_is_not_asked() -> None:
+    leaving = item("acme-ingest-queue-a", None, None, "True")
+    leaving["metadata"]["deletionTimestamp"] = "2026-11-21T10:00:00Z"
+    assert see(lambda _target, _timeout: {"items": [leaving]}, "tracing", "acme").workers == ()
+
+
 def test_a_namespace_that_is_not_there_has_no_workloads() -> None:
     assert see(lambda _target, _timeout: None, "tracing", "acme") == Seen({})

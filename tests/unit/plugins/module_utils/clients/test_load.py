@@ -130,17 +130,19 @@ def quick_settling(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(load_sampling, "SAMPLE_SECONDS", 0.05)
 
 
-@pytest.mark.parametrize(("active", "certain"), [(0, True), (3, False)])
+@pytest.mark.parametrize(("active", "certain", "patience"), [(0, True, 60.0), (3, False, 1.5)])
 @pytest.mark.usefixtures("quick_settling")
-def test_what_is_missing_is_lost_for_certain_once_the_queue_is_empty(active: int, certain: bool) -> None:
+def test_what_is_missing_is_lost_for_certain_once_the_queue_is_empty(
+    active: int, certain: bool, patience: float
+) -> None:
     counters = said({"ingestion_queue": {"pending": 0, "retry": 0, "active": active}})
     langsmith = ScriptedLangSmith(on("GET", "/metrics", counters))
     langsmith.visible = lambda run: run["id"] != Ids(7, 8).id(4)
     with serve(langsmith) as server:
         queue = f"http://{server.address}/metrics?format=json"
-        found = run_load(target(server, queue_url=queue), load(drain_timeout=2.5))
+        found = run_load(target(server, queue_url=queue), load(drain_timeout=patience))
     assert (found.lost, found.certain) == (1, certain)
-    assert (found.whole < 2.5) is certain
+    assert (found.whole < patience) is certain
     assert {sample.active for sample in found.backlog} == {active}
 
 
@@ -230,8 +232,14 @@ def test_a_search_tells_each_step_and_stays_within_its_bounds() -> None:
     assert [step.rate for step in found.steps] == [20.0, 40.0]
     assert all(step.holds for step in found.steps)
     assert found.traces == 24
-    assert "would exceed traces_max 30" in said_steps[-1]
+    assert "would exceed traces_max 30: the search ends here" in said_steps[-1]
     assert found.visible == found.accepted == len(langsmith.runs) == 48
+
+
+def test_a_search_is_not_sent_by_one_share_of_it() -> None:
+    with serve(ScriptedLangSmith()) as server, pytest.raises(ValueError, match="no share of a load sees"):
+        run_load(target(server), load(find_capacity=True, of=2))
+    assert server.connections == []
 
 
 def test_shares_sent_side_by_side_are_one_load_with_every_id_once() -> None:

@@ -119,6 +119,9 @@ def with_runs(**changed: dict[str, Any]) -> Evidence:
 
 
 READS_WORK = (json_answer("control_read_after"), json_answer("auth_after", shape="array"), json_answer("redis_read"))
+#: What stands beside an ingestion that failed: stores that read, platform-backend's own look at the key, and backend's
+#: ingestion, which fails too.
+OTHER_DOORS = (*READS_WORK[1:], json_answer("me"), json_answer("backend_write", 500))
 ALL_LOST = {"root": LOST, "child": LOST, "large": LOST}
 
 
@@ -296,6 +299,51 @@ CASES: dict[str, tuple[Evidence, dict[str, str]]] = {
         with_answers(json_answer("post_small", 500), json_answer("info_after"), *READS_WORK[1:], until="control_read"),
         {"post_small": "unknown"},
     ),
+    "8 redis that takes no writes": (
+        with_answers(json_answer("post_small", 500), json_answer("info_after"), *OTHER_DOORS, until="control_read"),
+        {"post_small": "redis"},
+    ),
+    "8 redis that hangs on writes": (
+        with_answers(
+            silence("post_small"),
+            json_answer("info_after"),
+            *OTHER_DOORS[:-1],
+            silence("backend_write"),
+            until="control_read",
+        ),
+        {"post_small": "redis"},
+    ),
+    "8 platform-backend alone": (
+        with_answers(
+            json_answer("post_small", 500),
+            json_answer("info_after"),
+            *OTHER_DOORS[:-1],
+            json_answer("backend_write"),
+            until="control_read",
+        ),
+        {"post_small": "platform-backend"},
+    ),
+    "8 platform-backend that cannot look up a key": (
+        with_answers(
+            json_answer("post_small", 500),
+            json_answer("info_after"),
+            json_answer("me", 500),
+            *OTHER_DOORS[:-2],
+            json_answer("backend_write", 500),
+            until="control_read",
+        ),
+        {"post_small": "unknown"},
+    ),
+    "8 an update that backend refuses says nothing": (
+        with_answers(
+            json_answer("post_small", 500),
+            json_answer("info_after"),
+            *OTHER_DOORS[:-1],
+            json_answer("backend_write", 422),
+            until="control_read",
+        ),
+        {"post_small": "unknown"},
+    ),
     "8 size at nginx": (
         with_answers(html("post_small", 413, "nginx"), until="control_read"),
         {"post_small": "frontend"},
@@ -373,8 +421,12 @@ CASES: dict[str, tuple[Evidence, dict[str, str]]] = {
         {"complete": "unknown", "complete_large": "unknown"},
     ),
     "13 child missing": (replace(HEALTHY, children=(0, 0, 0)), {"child": "unknown"}),
+    "13 queries that fail": (
+        with_answers(json_answer("children", 500), children=()),
+        {"child": "clickhouse-read"},
+    ),
+    "13 queries that a proxy loses": (with_answers(html("children", 502, "nginx"), children=()), {"child": "unknown"}),
     "13 replica lag": (replace(HEALTHY, children=(1, 0, 1)), {"child": "replica-lag"}),
-    "13 a run that was read is gone": (replace(HEALTHY, vanished=2), {"child": "replica-lag"}),
     "14 payload": (with_runs(root={"found_inputs": "else"}), {"payload_root": "unknown"}),
     "14 listed and not there": (
         with_answers(
@@ -412,14 +464,14 @@ CASES: dict[str, tuple[Evidence, dict[str, str]]] = {
         replace(with_runs(**LATE), queue=samples(50, 40, 20, 0)),
         {"queue_delay": "backlog"},
     ),
-    "16 feedback refused": (with_answers(json_answer("feedback", 500)), {"feedback": "redis"}),
+    "16 feedback refused": (with_answers(json_answer("feedback", 500)), {"feedback": "unknown"}),
     "16 feedback never listed": (
         with_answers(json_answer("feedback"), json_answer("feedback_listed", shape="array")),
         {"feedback": "unknown"},
     ),
     "16 feedback cannot be listed": (
         with_answers(json_answer("feedback"), json_answer("feedback_listed", 500)),
-        {"feedback": "postgres"},
+        {"feedback": "unknown"},
     ),
 }
 
@@ -467,6 +519,7 @@ WARNINGS = {
         {"visible": "clickhouse-read"},
     ),
     "10 late": (with_runs(root={"visible_after": 61.0}), {"visible": "unknown"}),
+    "13 a replica that caught up": (replace(HEALTHY, missing_until=61.0), {"child": "replica-lag"}),
     "14 blob off": (replace(HEALTHY, blob_enabled=False, runs=HEALTHY.runs[:2]), {"blob": "blob-write"}),
     "17 cleanup": (with_answers(json_answer("cleanup", 500)), {"cleanup": "backend"}),
     "slow stage": (
@@ -481,7 +534,56 @@ def test_what_is_only_a_warning_leaves_the_installation_healthy(case: str) -> No
     evidence, expected = WARNINGS[case]
     assert bad(evidence, "warn") == expected
     assert is_healthy(judge(evidence))
-    assert layer(evidence) == expected.get("visible", "")
+    assert layer(evidence) == expected.get("visible", expected.get("child", ""))
+
+
+def test_copies_that_are_there_in_time_are_no_lag() -> None:
+    judged = judge(replace(HEALTHY, missing_until=0.4))
+    assert {entry.status for entry in judged} == {"pass"}
+    assert "until 0.4 s" in next(entry.observed for entry in judged if entry.id == "probe.child")
+
+
+EMPTY: dict[str, Any] = {"retry": (0, 0, 0), "active": (0, 0, 0)}
+TIMED: dict[str, Any] = {"waited": (Latency(5, 10), Latency(5, 10), Latency(5, 10))}
+STORED_NOTHING: dict[str, Any] = {"stored": (Latency(1, 10), Latency(1, 10), Latency(1, 10))}
+STORED_SOME: dict[str, Any] = {"stored": (Latency(1, 10), Latency(1, 10), Latency(2, 13))}
+READABLE_LATE = {"visible_after": 61.0, "inserted": "2026-11-21T10:00:01"}
+
+#: Evidence that leaves the layer open, and words of the command that closes it.
+OPEN: dict[str, tuple[Evidence, tuple[str, ...]]] = {
+    "504": (CASES["2 silent targets"][0], ("kubectl -n tracing get deployment/acme-frontend",)),
+    "a handshake that hangs": (CASES["1 handshake hangs"][0], ("openssl s_client",)),
+    "no counters": (CASES["11e no counters"][0], ("service/acme-platform-backend 1986", "format=json")),
+    "lost, and something was stored": (with_queue(0, 0, 0, **EMPTY, **STORED_SOME), ("runs where id = 'id-of-root'",)),
+    "lost, and nothing was stored": (
+        with_queue(0, 0, 0, **EMPTY, **TIMED, **STORED_NOTHING),
+        ("logs -l app.kubernetes.io/component=acme-ingest-queue", "grep id-of-root"),
+    ),
+    "lost, and the workers tell no times": (CASES["11d lost"][0], ("runs where id = 'id-of-root'",)),
+    "patches, no counters": (CASES["12 nothing is known of the patches"][0], ("format=json",)),
+    "a child that never came": (CASES["13 child missing"][0], ("runs where id = 'id-of-child'",)),
+    "inserted late": (CASES["15 delay"][0], ("deployment/acme-ingest-queue 1989", "latency_seconds")),
+    "inserted at once and readable late": (with_runs(root=READABLE_LATE), ("system.replicas",)),
+    "read late, no times": (with_runs(root={"visible_after": 70.0, "inserted": ""}), ("runs where id",)),
+    "readable late and inserted late": (
+        with_runs(root={"visible_after": 70.0, "inserted": "2026-11-21T10:00:58"}),
+        ("latency_seconds",),
+    ),
+    "a queue that cannot be written": (
+        CASES["8 an update that backend refuses says nothing"][0],
+        ("logs deployment/acme-platform-backend",),
+    ),
+    "feedback that is refused": (CASES["16 feedback refused"][0], ("logs deployment/acme-backend",)),
+    "feedback that never came": (CASES["16 feedback never listed"][0], ("format=json",)),
+}
+
+
+@pytest.mark.parametrize("case", OPEN)
+def test_what_stays_unknown_names_the_command_that_decides(case: str) -> None:
+    evidence, words = OPEN[case]
+    found = verdict.fault(verdict.judge(evidence))
+    assert found["layer"] == "unknown"
+    assert [word for word in words if word not in found["next_command"]] == []
 
 
 def test_stages_that_were_not_reached_are_unknown_and_never_passed() -> None:

@@ -24,6 +24,7 @@ from ansible_collections.langsmith.aws.plugins.module_utils.domain.load.options 
     RUNS_PER_REQUEST,
     Payload,
     Settings,
+    refuse_shared_search,
     refuse_unlisted,
     settings,
 )
@@ -132,13 +133,21 @@ def test_connections_of_a_closed_loop_begin_one_after_another_in_the_ramp() -> N
         ({"rate": 1.0, "index": 1, "of": 1}, "index goes from 0 to of - 1"),
         ({"rate": 1.0, "traces_max": 0}, "give 1 or more"),
         ({"concurrency": 500}, "concurrency goes from 1 to 256"),
-        ({"find_capacity": True, "of": 2}, "no search that shares can make"),
         ({"rate": 1.0, "seed": "x"}, "is not of the form"),
     ],
 )
 def test_options_that_make_no_load_are_refused(options: dict[str, Any], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         settings(options, IDS)
+
+
+def test_a_search_is_planned_for_all_shares_and_sent_by_none_of_them_alone() -> None:
+    search = settings({"find_capacity": True, "of": 2}, IDS)
+    assert "rates that are looked for" in " ".join(plan(search, "https://langsmith.example.org", 30)["says"])
+    with pytest.raises(ValueError, match="no share of a load sees"):
+        refuse_shared_search(search)
+    refuse_shared_search(settings({"find_capacity": True}, IDS))
+    refuse_shared_search(settings({"rate": 1.0, "of": 2}, IDS))
 
 
 def test_options_that_were_not_given_take_their_defaults() -> None:
