@@ -154,6 +154,33 @@ options:
             description: Key in the secret.
             type: str
             default: clickhouse_password
+      writer:
+        description:
+          - The user whom LangSmith connects with. Each right that its migrations and its work need on O(live.database)
+            and that it lacks is a finding with the GRANT. The settings of its profile are judged instead of those of
+            O(live.user). Nothing is written or created.
+          - Without it rights are not judged.
+        type: dict
+        suboptions:
+          user:
+            description: Its name.
+            type: str
+            required: true
+          password:
+            description: Its password. Instead of O(live.writer.password_secret).
+            type: str
+          password_secret:
+            description: Where in AWS Secrets Manager the password is. Read inside the module.
+            type: dict
+            suboptions:
+              name:
+                description: Name or ARN of the secret.
+                type: str
+                required: true
+              key:
+                description: Key in the secret.
+                type: str
+                default: clickhouse_password
       database:
         description: Database of LangSmith.
         type: str

@@ -66,9 +66,14 @@ EXAMPLES = r"""
     live:
       urls:
         - https://clickhouse.example.org:8443
-      user: langsmith
+      user: checks
       password_secret:
-        name: langsmith/acme-prod/clickhouse
+        name: acme/clickhouse-checks
+        key: password
+      writer:
+        user: langsmith
+        password_secret:
+          name: langsmith/acme-prod/clickhouse
       cluster: langsmith
     volumes:
       ids:
@@ -150,6 +155,11 @@ grants:
   returned: always
   type: list
   elements: str
+writer_grants:
+  description: The statements that give O(live.writer) what its migrations and its work need. Empty without one.
+  returned: always
+  type: list
+  elements: str
 pressure:
   description: Whether reading or writing strains the servers, and what to do. V(null) without O(live).
   returned: always
@@ -173,6 +183,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.langsmith.aws.plugins.module_utils.clients.clickhouse import Target, observe
 from ansible_collections.langsmith.aws.plugins.module_utils.clients.port_forward import PortForward
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.live import QUERIES
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.rules.rights import queries
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.errors import ProjectError
 from ansible_collections.langsmith.aws.plugins.module_utils.shell.aws_connection import AWS_ARG_SPEC, connected
 from ansible_collections.langsmith.aws.plugins.module_utils.shell.clickhouse_sizing import (
@@ -213,7 +224,8 @@ def sources(aws: dict[str, Any], dial: Any) -> Sources:
 
     def ask(connection: dict[str, Any], **target: Any) -> Any:
         way = {**connection, **({"dial": dial} if dial else {})}
-        return observe(Target(connection=way, **target), QUERIES)
+        of_writer = queries(target["login"].database, target["cluster"])
+        return observe(Target(connection=way, **target), QUERIES, of_writer)
 
     return Sources(read_secret, ask, read_volumes, read_backups)
 

@@ -34,7 +34,8 @@ class Setup:
     """What the servers of a test are: ``config`` and ``profile`` are XML of the server and of the users' profile.
 
     ``users`` are users beside the administrator, by name, each with its password and a list of GRANT statements; they
-    may read only and change no setting (readonly = 1). ``launcher`` are words before the engine's own, as of a program
+    may read only and change no setting (readonly = 1). ``writers`` are the same without that, ``roles`` what such a
+    statement may name. ``launcher`` are words before the engine's own, as of a program
     that makes a small disk first; ``{folder}`` in them is the server's folder.
     """
 
@@ -43,6 +44,8 @@ class Setup:
     config: str = ""
     profile: str = ""
     users: Mapping[str, tuple[str, Sequence[str]]] = field(default_factory=dict)
+    writers: Mapping[str, tuple[str, Sequence[str]]] = field(default_factory=dict)
+    roles: Mapping[str, Sequence[str]] = field(default_factory=dict)
     logs: Sequence[str] = ("query_log", "part_log")
     launcher: Sequence[str] = ()
 
@@ -171,9 +174,10 @@ def _users(setup: Setup) -> str:
     # The engine's own session, which opens the listeners, is the user default with no password.
     users = "<default><password></password><networks><ip>::/0</ip></networks><profile>engine</profile></default>"
     users += _user(USER, PASSWORD, "default", "<access_management>1</access_management>")
-    for name, (password, grants) in setup.users.items():
-        allowed = "".join(f"<query>{escape(grant)}</query>" for grant in grants)
-        users += _user(name, password, "readers", f"<grants>{allowed}</grants>")
+    for profile, known in (("readers", setup.users), ("default", setup.writers)):
+        for name, (password, grants) in known.items():
+            users += _user(name, password, profile, _grants(grants))
+    roles = "".join(f"<{name}>{_grants(grants)}</{name}>" for name, grants in setup.roles.items())
     return f"""<clickhouse>
   <profiles>
     <engine/>
@@ -181,8 +185,13 @@ def _users(setup: Setup) -> str:
     <readers>{setup.profile}<readonly>1</readonly></readers>
   </profiles>
   <quotas><default/></quotas>
+  <roles>{roles}</roles>
   <users>{users}</users>
 </clickhouse>"""
+
+
+def _grants(statements: Sequence[str]) -> str:
+    return f"<grants>{''.join(f'<query>{escape(statement)}</query>' for statement in statements)}</grants>"
 
 
 def _user(name: str, password: str, profile: str, rights: str) -> str:

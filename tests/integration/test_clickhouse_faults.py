@@ -22,7 +22,6 @@ from pathlib import Path
 import pytest
 from ansible_collections.langsmith.aws.plugins.module_utils.clients.clickhouse import Target, observe
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.facts import (
-    Context,
     Environment,
     Live,
     Login,
@@ -522,7 +521,7 @@ def test_too_many_queries_at_the_same_time_are_read_pressure(well: Server) -> No
             next(one for one in judge_live(live, environment) if one.id == "clickhouse.concurrency")
             for environment in ("production", "dev")
         )
-        pressed = pressure(live, Context("dev", USER))
+        pressed = pressure(judge_live(live, "production"), 1)
         # One who may only read sees the queries of others too.
         reader = look(well, user="reader", password="reader-password")["concurrency"]
     assert (told.status, dev.status) == ("fail", "warn")
@@ -614,7 +613,7 @@ def test_a_run_of_a_trace_that_takes_long_is_not_late(ill: Server) -> None:
 def test_late_runs_without_saturation_do_not_forbid_queue_workers(ill: Server) -> None:
     schema(ill)
     add_runs(ill, 100, delay=90)
-    told = pressure(seen(ill), Context("production", USER))
+    told = pressure(judge_live(seen(ill), "production"), 1)
     assert (told["read"], told["write"]) == ("none", "some")
     assert "Queue workers may be added" in told["advice"]
 
@@ -624,7 +623,7 @@ def test_saturated_writes_are_named_and_more_workers_advised_against(ill: Server
         add(ill, name)
         ill.sql(f"SYSTEM STOP MERGES {name}")
         with meanwhile(lambda: try_to_add(ill, name)):
-            told = pressure(seen(ill, seconds=0.3), Context("production", USER))
+            told = pressure(judge_live(seen(ill, seconds=0.3), "production"), 1)
     assert (told["read"], told["write"]) == ("none", "high")
     assert told["advice"].startswith("Add no queue workers")
     assert any("rejected in" in reason for reason in told["because"])
@@ -775,10 +774,20 @@ def test_processors_that_wait_for_the_disk_are_pressure_on_both_sides(posed: Ser
     rows = [{"metric": "OSIOWaitTimeNormalized", "value": share}]
     posed.inject("system.asynchronous_metrics", "metric String, value Float64", rows)
     found = look(posed)["io_pressure"]
-    pressed = pressure(seen(posed), Context("production", USER))
+    pressed = pressure(judge_live(seen(posed), "production"), 1)
     posed.inject("system.asynchronous_metrics", "metric String, value Float64")
     assert found.status == told
     assert (pressed["read"] == "some") == (told != "pass")
+
+
+@pytest.mark.parametrize(("share", "told"), [(0.9, "pass"), (0.95, "fail"), (0.6, "warn")])
+def test_the_servers_limit_is_held_against_its_container(posed: Server, share: float, told: str) -> None:
+    limit = float(posed.sql("SELECT value FROM system.server_settings WHERE name = 'max_server_memory_usage'"))
+    rows = [{"metric": "CGroupMaxMemory", "value": limit / share}]
+    posed.inject("system.asynchronous_metrics", "metric String, value Float64", rows)
+    found = look(posed)["memory_limit"]
+    posed.inject("system.asynchronous_metrics", "metric String, value Float64")
+    assert found.status == told
 
 
 def test_a_query_of_eleven_minutes_is_named_and_a_backup_is_not(posed: Server) -> None:

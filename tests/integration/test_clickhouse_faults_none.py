@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from ansible_collections.langsmith.aws.plugins.module_utils.clients.clickhouse import Target, observe
-from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.facts import Context, Live, Login
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.facts import Live, Login
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.live import QUERIES, judge_live
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.measures import charts, measures
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.pressure import pressure
@@ -117,12 +117,12 @@ def test_the_load_itself_is_seen(loaded: Live, found: list[Finding]) -> None:
 
 
 def test_a_calm_cluster_is_under_no_pressure(loaded: Live) -> None:
-    told = pressure(loaded, Context("production", USER, cluster="replicated", nodes=3))
+    told = pressure(judge_live(loaded, "production"), 3)
     assert (told["read"], told["write"], told["because"]) == ("none", "none", [])
 
 
 def test_every_replica_is_measured_and_drawn(loaded: Live, cluster: list[Server]) -> None:
-    measured = measures(loaded, Context("production", USER, cluster="replicated", nodes=3))
+    measured = measures(loaded)
     assert len({one["subject"] for one in measured}) == len(cluster)
     missing = {name for one in measured for name, value in one.items() if value is None}
     assert missing <= {"growth_gib_per_day", "days_to_full"}

@@ -193,10 +193,26 @@ def test_names_of_every_kind_are_read_and_shown(servers: list[Server]) -> None:
     assert (found.status, found.observed) == ("fail", f"1 table on 3 servers; not replicated: {ODD}")
 
 
-def test_a_database_that_is_not_there_is_unknown(servers: list[Server]) -> None:
+def test_a_database_that_is_not_there_fails_and_what_needs_none_is_judged(servers: list[Server]) -> None:
     live = observe(replace(target(servers), login=Login(USER, PASSWORD, "elsewhere")), QUERIES)
-    assert status(live, "replicated_tables") <= {"unknown"}
-    assert "pass" not in status(live, "grants") | status(live, "version")
+    assert status(live, "database") == {"fail"}
+    assert status(live, "replicated_tables") | status(live, "schema") == {"unknown"}
+    assert status(live, "ttl") | status(live, "ingest_delay") == set()
+    assert status(live, "grants") | status(live, "version") == {"pass"}
+
+
+def test_memory_that_runs_short_is_told_before_queries_are_refused(tmp_path: Path) -> None:
+    limit = 1024**3
+    config = f"<max_server_memory_usage>{limit}</max_server_memory_usage>"
+    with running(tmp_path, Setup(config=config, logs=())) as (alone,):
+        alone.sql("CREATE TABLE held (a UInt64) ENGINE = Memory")
+        told = []
+        for share in (0.0, 0.86, 0.94):
+            tracked = int(alone.sql("SELECT value FROM system.metrics WHERE metric = 'MemoryTracking'"))
+            rows = max(0, int(limit * share) - tracked) // 8
+            alone.sql(f"INSERT INTO held SELECT number FROM numbers({rows}) SETTINGS max_threads = 1")  # noqa: S608 - ours
+            told.append(status(observe(target([alone]), QUERIES), "memory_pressure"))
+    assert told == [{"pass"}, {"warn"}, {"fail"}]
 
 
 def test_a_query_refused_for_want_of_memory_is_told(servers: list[Server]) -> None:

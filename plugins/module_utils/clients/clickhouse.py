@@ -10,7 +10,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -18,10 +18,12 @@ from ansible_collections.langsmith.aws.plugins.module_utils.clients.http_client 
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.facts import (
     AUTHENTICATION_CODES,
     CLUSTERS,
+    ELSEWHERE,
     GREETING,
     IDENTITY,
     KNOWN_CLUSTERS,
     TOO_MANY_QUERIES,
+    UNKNOWN_DATABASE,
     Live,
     Login,
     Query,
@@ -62,7 +64,8 @@ class Target:
     ``urls`` are all asked. Where ``cluster`` is given and ``discover`` is on, the first that answers tells of the
     cluster's other servers, which are asked by the same login at their own names (where those do not resolve, at the
     addresses that the first knows), on the scheme and port of the first URL. ``connection`` are keywords of
-    ``HttpClient``; its ``connect_to`` is for a single URL. ``sample_seconds`` lie between the samples.
+    ``HttpClient``; its ``connect_to`` is for a single URL. ``sample_seconds`` lie between the samples. ``writer`` is
+    another user, who is asked queries of its own.
     """
 
     urls: tuple[str, ...]
@@ -71,16 +74,21 @@ class Target:
     connection: Mapping[str, Any] = field(default_factory=dict)
     discover: bool = True
     sample_seconds: float = 3.0
+    writer: Login | None = None
 
 
-def observe(target: Target, queries: Mapping[str, Query]) -> Live:
+def observe(target: Target, queries: Mapping[str, Query], of_writer: Mapping[str, Query] | None = None) -> Live:
     """What every server answers to the queries, all asked at the same time; what cannot be reached is told of.
 
-    Raises ValueError for a URL, a login or an option of the connection that cannot be used.
+    ``of_writer`` are the queries that the target's ``writer`` asks. Raises ValueError for a URL, a login or an option
+    of the connection that cannot be used.
     """
-    target.login.headers()
-    replicas = _Observation(target, queries).run()
-    return Live(target.login.user, target.login.database, target.cluster, replicas)
+    for login in (target.login, target.writer):
+        if login is not None:
+            login.headers()
+    replicas = _Observation(target, queries, of_writer or {}).run()
+    writer = target.writer.user if target.writer else ""
+    return Live(target.login.user, target.login.database, target.cluster, replicas, writer)
 
 
 def ask(http: HttpClient, login: Login, sql: str) -> Rows | Refused:
@@ -187,6 +195,8 @@ class _Server:
         self.unreachable = ""
         self.answers: dict[str, Rows | Refused] = {}
         self.later: dict[str, Rows | Refused] = {}
+        self.writer: dict[str, Rows | Refused] = {}
+        self.no_database = False
         self.between = 0.0
         self._display_name = ""
         self._asking: set[str] = set()
@@ -206,6 +216,9 @@ class _Server:
             return False
         if isinstance(known, Refused) and known.code in AUTHENTICATION_CODES:
             return False
+        if isinstance(known, Refused) and known.code == UNKNOWN_DATABASE and not self.no_database:
+            self.no_database, self._login = True, replace(self._login, database=ELSEWHERE)
+            return self.greet()
         self._work(http, deque([(CLUSTERS, KNOWN_CLUSTERS)]), self.answers, alone=True)
         return True
 
@@ -231,6 +244,19 @@ class _Server:
             time.sleep(max(0.0, began + pause - time.monotonic()))
             self.between = time.monotonic() - began
             self._round(sampled, self.later)
+
+    def ask_as(self, login: Login, queries: Mapping[str, Query]) -> None:
+        """Ask as another user, who need see no database; a login that is refused is tried once."""
+        login = replace(login, database=ELSEWHERE)
+        for name, query in queries.items():
+            try:
+                self.writer[name] = answer = self._ask(self._connections[0], query, login)
+            except UnreachableError as error:
+                self.writer[name] = Refused(0, str(error))
+                self._silent = f"the server fell silent ({error})" if error.timed_out else ""
+                return
+            if isinstance(answer, Refused) and answer.code in AUTHENTICATION_CODES:
+                return
 
     def close(self) -> None:
         """End the connections."""
@@ -288,16 +314,17 @@ class _Server:
         if error.timed_out and quiet and (more or len(self._asking) > 1):
             self._silent = f"the server fell silent ({error})"
 
-    def _ask(self, http: HttpClient, query: Query) -> Rows | Refused:
-        answer = _exchange(http, self._login, query.sql)
+    def _ask(self, http: HttpClient, query: Query, login: Login | None = None) -> Rows | Refused:
+        login = login or self._login
+        answer = _exchange(http, login, query.sql)
         self._heard = time.monotonic()
-        rows = _rows(answer, self._login)
+        rows = _rows(answer, login)
         display_name = answer.headers.get("x-clickhouse-server-display-name", "")
         self._display_name = self._display_name or display_name
         if display_name and display_name != self._display_name:
             # Behind a load balancer each connection may lead to another server, whose answers must not be mixed.
             http.close()
-            both = f"{_hidden(self._display_name, self._login)[:80]} and {_hidden(display_name, self._login)[:80]}"
+            both = f"{_hidden(self._display_name, login)[:80]} and {_hidden(display_name, login)[:80]}"
             raise UnreachableError(f"http: the address leads to several servers, {both}: name each by itself")
         return rows
 
@@ -305,8 +332,9 @@ class _Server:
 class _Observation:
     """All servers while they are asked: the given ones, and those that are discovered."""
 
-    def __init__(self, target: Target, queries: Mapping[str, Query]) -> None:
+    def __init__(self, target: Target, queries: Mapping[str, Query], of_writer: Mapping[str, Query]) -> None:
         self._target = target
+        self._of_writer = of_writer
         self._queries = {name: query for name, query in queries.items() if name not in (IDENTITY, CLUSTERS)}
         self._lock = threading.Lock()
         self._threads: list[threading.Thread] = []
@@ -341,8 +369,14 @@ class _Observation:
 
     def _observe(self, server: _Server) -> None:
         try:
-            if server.greet() and self._is_new(server):
+            greeted = server.greet()
+            if server.unreachable or (greeted and not self._is_new(server)):
+                return
+            if greeted:
                 self._discover(server)
+            if self._target.writer is not None:
+                server.ask_as(self._target.writer, self._of_writer)
+            if greeted:
                 server.sample(self._queries, self._target.sample_seconds)
         except BaseException as error:  # pylint: disable=broad-exception-caught
             # Raised again by run: a thread has nobody to raise to.
@@ -390,4 +424,12 @@ class _Observation:
 
 
 def _replica(server: _Server) -> Replica:
-    return Replica(server.subject, server.answers, server.later, server.between, server.unreachable)
+    return Replica(
+        server.subject,
+        server.answers,
+        server.later,
+        server.between,
+        server.unreachable,
+        server.writer,
+        server.no_database,
+    )

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,7 +17,7 @@ from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.ba
     judge_backups,
 )
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.facts import (
-    Context,
+    Environment,
     Keeper,
     Live,
     Load,
@@ -25,9 +25,10 @@ from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.fa
     Plan,
     Volume,
 )
-from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.live import grants
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.live import grants, judge_live
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.pressure import pressure
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.recommendation import recommend
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.rules.rights import grants_of_writer
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.storage import Storage, Unread
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.volume_rules import judge_volumes
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.errors import ProjectError
@@ -47,6 +48,7 @@ class Observe(Protocol):
         cluster: str | None,
         discover: bool,
         sample_seconds: float,
+        writer: Login | None,
     ) -> Live: ...
 
 
@@ -63,7 +65,8 @@ class Sources:
 
 def services(params: Mapping[str, Any]) -> list[str]:
     """The AWS services that the options need clients of, often none."""
-    secret = params["live"] is not None and params["live"]["password_secret"] is not None
+    live = params["live"] or {"password_secret": None, "writer": None}
+    secret = any(who["password_secret"] is not None for who in (live, live["writer"]) if who)
     return [
         *(["secretsmanager"] if secret else []),
         *(["ec2", "cloudwatch"] if params["volumes"] is not None else []),
@@ -77,7 +80,8 @@ def check(params: Mapping[str, Any], sources: Sources, now: datetime) -> dict[st
     plan = None if params["plan"] is None else plan_from(params["plan"])
     advice = _recommendation(plan, environment)
     live, storage, backups = _facts(params, sources, now)
-    findings = sizing.judge(environment, plan, live)
+    running = [] if live is None else judge_live(live, environment, plan)
+    findings = sizing.judge(environment, plan, running)
     if storage is not None:
         findings += judge_volumes(storage, environment, plan)
     if backups is not None:
@@ -87,9 +91,18 @@ def check(params: Mapping[str, Any], sources: Sources, now: datetime) -> dict[st
         "sufficient": sizing.sufficient(findings),
         "findings": [finding.to_dict() for finding in findings],
         "recommendation": advice,
-        "grants": [] if params["live"] is None else grants(params["live"]["user"], params["live"]["database"]),
-        **_measured(live, Context(environment, *_who(live), plan) if live else None),
+        **_grants(params["live"]),
+        **_measured(live, running, environment, plan),
     }
+
+
+def _grants(live: Mapping[str, Any] | None) -> dict[str, list[str]]:
+    """The statements for who asks, and those for LangSmith's user."""
+    if live is None:
+        return {"grants": [], "writer_grants": []}
+    writer = live["writer"]
+    of_writer = grants_of_writer(writer["user"], live["database"], live["cluster"]) if writer else []
+    return {"grants": grants(live["user"], live["database"]), "writer_grants": of_writer}
 
 
 def _facts(
@@ -112,11 +125,9 @@ def _result(future: Future[Any] | None) -> Any:
 def _observing(params: Mapping[str, Any], sources: Sources) -> Callable[[], Live]:
     """A call that asks the servers of ``live``; what cannot be reached is told of, not raised."""
     live = params["live"]
-    password, place = live["password"] or "", live["password_secret"]
-    if place is not None:
-        password = sources.read_secret(place["name"], place["key"])
     connection = connection_options({**live, "timeout": params["timeout"], "connect_timeout": params["timeout"]})
-    login = Login(live["user"], password, live["database"])
+    login = _login(live, live["database"], sources)
+    writer = _login(live["writer"], live["database"], sources) if live["writer"] else None
 
     def observing() -> Live:
         try:
@@ -127,6 +138,7 @@ def _observing(params: Mapping[str, Any], sources: Sources) -> Callable[[], Live
                 cluster=live["cluster"],
                 discover=live["discover"],
                 sample_seconds=params["sample_seconds"],
+                writer=writer,
             )
         except ValueError as error:
             raise ProjectError(f"live: {error}") from error
@@ -134,15 +146,25 @@ def _observing(params: Mapping[str, Any], sources: Sources) -> Callable[[], Live
     return observing
 
 
-def _who(live: Live) -> tuple[str, str, str | None, int]:
-    return live.user, live.database, live.cluster, len(live.replicas)
+def _login(who: Mapping[str, Any], database: str, sources: Sources) -> Login:
+    password, place = who["password"] or "", who["password_secret"]
+    if place is not None:
+        password = sources.read_secret(place["name"], place["key"])
+    return Login(who["user"], password, database)
 
 
-def _measured(live: Live | None, context: Context | None) -> dict[str, Any]:
-    if live is None or context is None:
+def _measured(
+    live: Live | None, running: Sequence[Finding], environment: Environment, plan: Plan | None
+) -> dict[str, Any]:
+    if live is None:
         return {"pressure": None, "replicas": [], "charts": []}
-    replicas = measures.measures(live, context)
-    return {"pressure": pressure(live, context), "replicas": replicas, "charts": measures.charts(replicas)}
+    strict = running if environment == "production" else judge_live(live, "production", plan)
+    replicas = measures.measures(live)
+    return {
+        "pressure": pressure(strict, len(live.replicas)),
+        "replicas": replicas,
+        "charts": measures.charts(replicas),
+    }
 
 
 def _recommendation(plan: Plan | None, environment: Any) -> dict[str, Any] | None:

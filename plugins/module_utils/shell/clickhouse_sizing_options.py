@@ -31,11 +31,17 @@ _SECRET = {
     "name": {"type": "str", "required": True},
     "key": {"type": "str", "default": "clickhouse_password", "no_log": False},
 }
+_PASSWORD = {
+    "password": {"type": "str", "no_log": True},
+    "password_secret": {"type": "dict", "options": _SECRET, "no_log": False},
+}
+_ONE_PASSWORD = [["password", "password_secret"]]
+_WRITER = {"user": {"type": "str", "required": True}, **_PASSWORD}
 _LIVE = {
     "urls": {"type": "list", "elements": "str", "required": True},
     "user": {"type": "str", "default": "default"},
-    "password": {"type": "str", "no_log": True},
-    "password_secret": {"type": "dict", "options": _SECRET, "no_log": False},
+    **_PASSWORD,
+    "writer": {"type": "dict", "options": _WRITER, "mutually_exclusive": _ONE_PASSWORD},
     "database": {"type": "str", "default": "default"},
     "cluster": {"type": "str"},
     "discover": {"type": "bool", "default": True},
@@ -51,7 +57,7 @@ _BACKUPS = {
 SIZING_ARG_SPEC: dict[str, dict[str, Any]] = {
     "environment": {"type": "str", "choices": ["dev", "production"], "required": True},
     "plan": {"type": "dict", "options": _PLAN},
-    "live": {"type": "dict", "options": _LIVE, "mutually_exclusive": [["password", "password_secret"]]},
+    "live": {"type": "dict", "options": _LIVE, "mutually_exclusive": _ONE_PASSWORD},
     "volumes": {
         "type": "dict",
         "options": {"ids": {"type": "list", "elements": "str", "required": True}},

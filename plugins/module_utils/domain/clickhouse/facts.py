@@ -16,7 +16,10 @@ Rows = Sequence[Mapping[str, Any]]
 GIB = 1024**3
 
 #: Codes of ClickHouse's ErrorCodes.cpp that the checks tell apart.
+UNKNOWN_IDENTIFIER = 47
 UNKNOWN_TABLE = 60
+SYNTAX_ERROR = 62
+UNKNOWN_DATABASE = 81
 TOO_MANY_QUERIES = 202
 ACCESS_DENIED = 497
 #: Unknown user, wrong or missing password, and the one answer that servers give for all of these.
@@ -141,6 +144,9 @@ class Refused:
 Answers = Mapping[str, "Rows | Refused"]
 
 
+#: A database that every server has, with nothing in it but views of its own: from there one asks about another.
+ELSEWHERE = "information_schema"
+
 #: Who asks, in ClickHouse's query_log and system.processes: http_user_agent.
 USER_AGENT = "langsmith.aws"
 
@@ -180,7 +186,8 @@ class Replica:
     """What one server answered, by the name of the query; never a secret.
 
     ``subject`` is its host:port, ``later`` the second sample of the sampled queries, ``seconds`` the time between the
-    two, ``unreachable`` why there is no answer at all.
+    two, ``unreachable`` why there is no answer at all. ``writer`` is what LangSmith's user was answered, to queries of
+    its own. ``no_database``: the server lacks the one that was asked in, so that it was asked from elsewhere.
     """
 
     subject: str
@@ -188,6 +195,8 @@ class Replica:
     later: Answers = field(default_factory=dict)
     seconds: float = 0.0
     unreachable: str = ""
+    writer: Answers = field(default_factory=dict)
+    no_database: bool = False
 
     def rows(self, query: str) -> Rows | None:
         """The rows of the newest sample; None where there are none to judge by, for whatever reason."""
@@ -222,13 +231,15 @@ def _named(rows: Rows | None, name: str, key: str, column: str) -> float | None:
 class Live:
     """The servers that were asked, all by one ``user``, in one ``database``.
 
-    ``cluster`` is the name under which the servers know each other; None: what was asked stands alone.
+    ``cluster`` is the name under which the servers know each other; None: what was asked stands alone. ``writer`` is
+    LangSmith's user, whose rights were asked for; empty: they were not.
     """
 
     user: str
     database: str = "default"
     cluster: str | None = None
     replicas: tuple[Replica, ...] = ()
+    writer: str = ""
 
     @property
     def reached(self) -> tuple[Replica, ...]:
@@ -246,6 +257,7 @@ class Context:
     cluster: str | None = None
     nodes: int = 1
     plan: Plan | None = None
+    writer: str = ""
 
 
 def version_of(text: str) -> tuple[int, ...] | None:

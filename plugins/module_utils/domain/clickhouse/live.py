@@ -27,16 +27,14 @@ from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.ru
     queries,
     replication,
     resources,
+    rights,
     topology,
 )
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.verdict import finding
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.finding import Finding
 
-ReplicaRule = Callable[[Replica, Context], Iterable[Finding]]
-ClusterRule = Callable[[Live, Context], Iterable[Finding]]
-
 #: Each has QUERIES (by name, unique among all), REPLICA_RULES and CLUSTER_RULES.
-THEMES = (access, topology, resources, replication, queries, parts, disk, profile, ingest)
+THEMES = (access, rights, topology, resources, replication, queries, parts, disk, profile, ingest)
 
 #: Everything that the rules ask a server.
 QUERIES: dict[str, Query] = {name: query for theme in THEMES for name, query in theme.QUERIES.items()}
@@ -44,7 +42,7 @@ QUERIES: dict[str, Query] = {name: query for theme in THEMES for name, query in 
 
 def judge_live(live: Live, environment: Environment, plan: Plan | None = None) -> list[Finding]:
     """First whether each server answers, then the rules on all of them together, then those on each."""
-    context = Context(environment, live.user, live.database, live.cluster, len(live.replicas), plan)
+    context = Context(environment, live.user, live.database, live.cluster, len(live.replicas), plan, live.writer)
     found = [_connection(replica, live.user) for replica in live.replicas]
     # What a user may not see is refused, so that no rule takes an empty table for a healthy one.
     asked = [
@@ -52,13 +50,18 @@ def judge_live(live: Live, environment: Environment, plan: Plan | None = None) -
         for replica, answered in zip(live.replicas, found, strict=True)
         if answered.status == "pass"
     ]
+    for replica, answered in zip(live.replicas, tuple(found), strict=True):
+        if answered.status != "pass" and not replica.unreachable:
+            # LangSmith's user may be let in where the one who checks is not.
+            found += _told(rights.rights, replica, context)
     if not asked:
         return found
     known = replace(live, replicas=tuple(asked))
     for theme in THEMES:
         found += [told for rule in theme.CLUSTER_RULES for told in _told(rule, known, context)]
     for replica in asked:
-        found += [told for theme in THEMES for rule in theme.REPLICA_RULES for told in _told(rule, replica, context)]
+        of_it = [told for theme in THEMES for rule in theme.REPLICA_RULES for told in _told(rule, replica, context)]
+        found += [*of_it, *parts.async_insert_wait(replica, context, of_it)]
     return found
 
 
@@ -75,7 +78,7 @@ def _told(rule: Callable[[Any, Context], Iterable[Finding]], subject: Any, conte
 
 def grants(user: str, database: str = "default") -> list[str]:
     """The statements that make a user one who can ask everything that the rules want to know, and do nothing else."""
-    return access.grants(user, QUERIES, database)
+    return access.statements(user, QUERIES, database)
 
 
 def _connection(replica: Replica, user: str) -> Finding:

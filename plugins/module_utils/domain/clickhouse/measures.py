@@ -10,7 +10,6 @@ from typing import Any
 
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.facts import (
     GIB,
-    Context,
     Live,
     Replica,
 )
@@ -29,7 +28,7 @@ Measures = Mapping[str, Any]
 HORIZON_DAYS = 90
 
 
-def measures(live: Live, context: Context) -> list[dict[str, Any]]:
+def measures(live: Live) -> list[dict[str, Any]]:
     """One mapping for each replica; None where a figure is unknown.
 
     ``cpu`` in vCPU, ``memory_used_gib`` and ``memory_limit_gib``, ``queries`` at the same time and ``queries_limit``
@@ -46,7 +45,7 @@ def _measure(replica: Replica) -> dict[str, Any]:
         "subject": replica.subject,
         "cpu": resources.cores(replica),
         "memory_used_gib": _gib(resources.memory_used(replica)),
-        "memory_limit_gib": _gib(resources.memory_limit(replica)),
+        "memory_limit_gib": _gib(resources.usable_memory(replica)),
         "queries": max(queries.samples(replica, "running", "running"), default=None),
         "queries_limit": queries.query_limit(replica),
         "disk_used_gib": _gib(used_total and used_total[0]),

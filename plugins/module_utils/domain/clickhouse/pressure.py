@@ -5,16 +5,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal
 
-from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.facts import Context, Live
-from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.rules import (
-    disk,
-    ingest,
-    parts,
-    queries,
-)
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.thresholds import REPLICAS_MAX
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.finding import Finding, worst
 
@@ -23,10 +16,10 @@ Level = Literal["none", "some", "high", "unknown"]
 _LEVELS: dict[str, Level] = {"pass": "none", "warn": "some", "unknown": "unknown", "fail": "high"}
 _RAISED = ("some", "high")
 
-_READ_RULES = (queries.concurrency, queries.query_latency, queries.long_queries)
-_WRITE_RULES = (parts.inserts, parts.parts, parts.merges)
-
-#: Without these a side cannot be called calm; what else is unknown does not outweigh them.
+#: The rules that tell of each side, those that tell of both, and those without which a side cannot be called calm.
+_READ = {"clickhouse.concurrency", "clickhouse.query_latency", "clickhouse.long_queries"}
+_WRITE = {"clickhouse.inserts", "clickhouse.parts", "clickhouse.merges"}
+_LATE, _WAITS = {"clickhouse.ingest_delay"}, {"clickhouse.io_pressure"}
 _DECISIVE = {"clickhouse.concurrency", "clickhouse.inserts", "clickhouse.parts"}
 
 
@@ -36,16 +29,14 @@ class _Side:
     because: tuple[Finding, ...]
 
 
-def pressure(live: Live, context: Context) -> dict[str, Any]:
+def pressure(findings: Sequence[Finding], servers: int) -> dict[str, Any]:
     """``read`` and ``write`` (none, some, high or unknown), ``because`` (sentences) and ``advice``.
 
-    Judged as in production, since pressure is the same wherever it is: the environment only says who may bear it.
+    ``findings`` are those on the servers, by the rules for production: pressure is the same wherever it is, the
+    environment only says who may bear it.
     """
-    strict = replace(context, environment="production")
-    read = _side(found for replica in live.reached for rule in _READ_RULES for found in rule(replica, strict))
-    write = _side(found for replica in live.reached for rule in _WRITE_RULES for found in rule(replica, strict))
-    late = _raised(found for replica in live.reached for found in ingest.ingest_delay(replica, strict))
-    waits = _raised(found for replica in live.reached for found in disk.io_pressure(replica, strict))
+    read, write = (_side([found for found in findings if found.id in rules]) for rules in (_READ, _WRITE))
+    late, waits = (_raised(found for found in findings if found.id in rules) for rules in (_LATE, _WAITS))
     saturated = write.level in _RAISED or bool(waits)
     read, write = _with_io(read, write, waits)
     if late:
@@ -53,15 +44,14 @@ def pressure(live: Live, context: Context) -> dict[str, Any]:
         write = _Side("high" if write.level == "high" else "some", (*write.because, *late))
     because = [f"{one.subject}: {one.observed}" for one in dict.fromkeys((*read.because, *write.because))]
     told = {"read": read.level, "write": write.level, "because": because}
-    return {**told, "advice": _advice(read.level, write.level, saturated, max(context.nodes, len(live.replicas)))}
+    return {**told, "advice": _advice(read.level, write.level, saturated, servers)}
 
 
 def _raised(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     return tuple(found for found in findings if found.status in ("warn", "fail"))
 
 
-def _side(findings: Iterable[Finding]) -> _Side:
-    found = tuple(findings)
+def _side(found: Sequence[Finding]) -> _Side:
     raised = _raised(found)
     if raised:
         return _Side(_LEVELS[worst(raised)], raised)

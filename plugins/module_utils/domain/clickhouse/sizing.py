@@ -6,16 +6,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.facts import Environment, Live, Plan
-from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.live import judge_live
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.facts import Environment, Plan
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.plan_rules import judge_plan
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.finding import Finding, worst
 
 
-def judge(environment: Environment, plan: Plan | None, live: Live | None) -> list[Finding]:
+def judge(environment: Environment, plan: Plan | None, running: Sequence[Finding]) -> list[Finding]:
     """The findings on the plan, then those on the servers, each in the order of the rules."""
-    running = [] if live is None else judge_live(live, environment, plan)
-    return ([] if plan is None else judge_plan(plan, environment, running)) + running
+    return [*([] if plan is None else judge_plan(plan, environment, running)), *running]
 
 
 def sufficient(findings: Sequence[Finding]) -> bool:

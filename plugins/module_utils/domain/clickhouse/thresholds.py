@@ -10,7 +10,6 @@ P0 = "LangSmith self-hosted on AWS, P0 reference architecture: ClickHouse sizing
 CHECKLIST = "LangSmith self-hosted on AWS, production checklist: ClickHouse"
 DEPENDENCIES = "LangSmith self-hosted documentation: dependency versions; langsmith Helm chart 0.16"
 SCALE = "LangSmith self-hosted documentation: scaling"
-OPERATIONS = "Altinity knowledge base: hardware requirements, settings to adjust"
 KUBERNETES = "LangSmith self-hosted on AWS, troubleshooting guide: ClickHouse, scheduling"
 
 

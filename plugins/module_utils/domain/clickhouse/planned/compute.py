@@ -14,12 +14,12 @@ from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.pl
     unsaid,
 )
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.recommendation import needed
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.sources import KNOWLEDGE_BASE
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.thresholds import (
     CONCURRENCY_MIN,
     CPU,
     KUBERNETES,
     MEMORY,
-    OPERATIONS,
     P0,
     SCALE,
     Threshold,
@@ -124,7 +124,7 @@ def concurrency_limit(plan: Plan, environment: Environment) -> Finding | None:
     status: Status = "pass" if limit >= CONCURRENCY_MIN else "warn"
     told = (f"{limit}" if limit else "0, which is no limit", expectation)
     remedy = "set max_concurrent_queries to 500 in the server's configuration"
-    return finding("concurrency_limit", status, "plan.max_concurrent_queries", told, remedy, OPERATIONS)
+    return finding("concurrency_limit", status, "plan.max_concurrent_queries", told, remedy, KNOWLEDGE_BASE)
 
 
 RULES = (cpu, memory, cpu_limit, schedulable, memory_limit, concurrency_limit)

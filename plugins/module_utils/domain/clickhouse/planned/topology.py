@@ -9,10 +9,10 @@ from dataclasses import replace
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.facts import Environment, Plan
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.planned.saying import missing, unsaid
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.recommendation import needed
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.sources import KNOWLEDGE_BASE
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.thresholds import (
     DEPENDENCIES,
     KEEPER_NODES,
-    OPERATIONS,
     P0,
     REPLICAS,
     REPLICAS_MAX,
@@ -94,7 +94,7 @@ def keeper(plan: Plan, environment: Environment) -> Finding | None:
         problems.append((status, "zones or persistence not given"))
     told = "; ".join([f"{nodes} nodes", *(what for bad, what in problems)])
     remedy = f"plan {KEEPER_NODES} Keeper nodes in {ZONES} zones, with persistence, and say so in plan.keeper"
-    return finding("keeper", status, "plan.keeper", (told, expectation), remedy, OPERATIONS)
+    return finding("keeper", status, "plan.keeper", (told, expectation), remedy, KNOWLEDGE_BASE)
 
 
 def spread(plan: Plan, environment: Environment) -> Finding | None:

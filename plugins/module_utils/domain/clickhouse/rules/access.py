@@ -49,7 +49,7 @@ def sees_tables(replica: Replica) -> bool | None:
     return True if replica.value("user_tables", "tables") else None
 
 
-def rights(replica: Replica, context: Context) -> Iterable[Finding]:
+def grants(replica: Replica, context: Context) -> Iterable[Finding]:
     """What the user may not ask, all at once; every rule that wanted to know it is unknown as well."""
     refused = {a.privilege for a in replica.answers.values() if isinstance(a, Refused) and a.code == ACCESS_DENIED}
     seen = sees_tables(replica)
@@ -57,8 +57,8 @@ def rights(replica: Replica, context: Context) -> Iterable[Finding]:
     expectation = "a user who may ask everything that the check asks"
     if missing:
         told = (f"user {context.user} lacks {listed(missing)}", expectation)
-        statements = "; ".join(grant_statement(privilege, context.user) for privilege in missing)
-        return [finding("grants", "unknown", replica.subject, told, f"{AS_ADMINISTRATOR}: {statements}", SOURCE)]
+        remedy = "; ".join(grant_statement(privilege, context.user) for privilege in missing)
+        return [finding("grants", "unknown", replica.subject, told, f"{AS_ADMINISTRATOR}: {remedy}", SOURCE)]
     if seen is None:
         told = (f"it is not known whether user {context.user} sees any table", expectation)
         return [finding("grants", "unknown", replica.subject, told, grant(SIGHT, context.user), SOURCE)]
@@ -101,10 +101,10 @@ def privileges(queries: Mapping[str, Query], database: str = "default") -> list[
     return sorted({SIGHT, KNOWN_CLUSTERS.privilege, *needed} - {""})
 
 
-def grants(user: str, queries: Mapping[str, Query], database: str = "default") -> list[str]:
+def statements(user: str, queries: Mapping[str, Query], database: str = "default") -> list[str]:
     """The statements that make a user one who can ask all of the queries and do nothing else."""
     return [grant_statement(privilege, user) for privilege in privileges(queries, database)]
 
 
-REPLICA_RULES: tuple[Callable[[Replica, Context], Iterable[Finding]], ...] = (rights,)
+REPLICA_RULES: tuple[Callable[[Replica, Context], Iterable[Finding]], ...] = (grants,)
 CLUSTER_RULES: tuple[Callable[[Live, Context], Iterable[Finding]], ...] = ()

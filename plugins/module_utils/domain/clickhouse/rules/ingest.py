@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.facts import (
     GIB,
+    UNKNOWN_IDENTIFIER,
     UNKNOWN_TABLE,
     Context,
     Live,
@@ -30,8 +31,6 @@ from ansible_collections.langsmith.aws.plugins.module_utils.domain.finding impor
 INLINE_SHARE, INLINE_BYTES = 0.30, 20 * 1024
 #: Seconds from a run's arrival to its row, for 95 of 100.
 DELAY_FAIL = 60
-#: Code of ClickHouse's UNKNOWN_IDENTIFIER: there is no such column.
-UNKNOWN_IDENTIFIER = 47
 
 #: No index leads to the runs of the last hour, so that only new parts are read, and of these not the giant ones.
 _LAST_HOUR = (

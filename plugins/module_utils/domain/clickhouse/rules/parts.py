@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.facts import (
@@ -21,7 +21,7 @@ from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.so
     OWN,
 )
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.verdict import finding, unreadable
-from ansible_collections.langsmith.aws.plugins.module_utils.domain.finding import Finding, Status, worst
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.finding import Finding, Status
 
 #: Active parts of one partition: worth a word from here, a warning from half of what delays inserts.
 PARTS_NOTE, PARTS_SHARE = 100, 0.5
@@ -264,16 +264,20 @@ def lost_parts(replica: Replica, context: Context) -> Iterable[Finding]:
     return [finding("lost_parts", status, replica.subject, ("; ".join(told) or "none", expectation), remedy, LIMITS)]
 
 
-def async_insert_wait(replica: Replica, context: Context) -> Iterable[Finding]:
-    """A wait of 0 in the chart hides a saturated ClickHouse from the queue workers."""
+#: Rules whose verdict says that ClickHouse does not keep up with what is written.
+SATURATION = ("clickhouse.parts", "clickhouse.inserts", "clickhouse.merges")
+
+
+def async_insert_wait(replica: Replica, context: Context, told: Sequence[Finding]) -> Iterable[Finding]:
+    """A wait of 0 in the chart hides a ClickHouse that is saturated, by what was ``told`` of this replica, from the
+    queue workers."""
     if context.plan is None or context.plan.async_insert_wait_pct != 0:
         return []
-    status = worst(found for rule in (parts, inserts, merges) for found in rule(replica, context))
-    if status in ("pass", "unknown"):
+    if not any(found.id in SATURATION and found.status in ("warn", "fail") for found in told):
         return []
-    told = ("0 while inserts or merges lag behind", "more than 0, as long as ClickHouse is saturated")
+    seen = ("0 while inserts or merges lag behind", "more than 0, as long as ClickHouse is saturated")
     remedy = "take CLICKHOUSE_ASYNC_INSERT_WAIT_PCT_FLOAT out of the chart's values; it hides saturation, it cures none"
-    return [finding("async_insert_wait", "warn", replica.subject, told, remedy, OPERATIONS)]
+    return [finding("async_insert_wait", "warn", replica.subject, seen, remedy, OPERATIONS)]
 
 
 REPLICA_RULES: tuple[Callable[[Replica, Context], Iterable[Finding]], ...] = (
@@ -283,6 +287,5 @@ REPLICA_RULES: tuple[Callable[[Replica, Context], Iterable[Finding]], ...] = (
     mutations,
     batch_size,
     lost_parts,
-    async_insert_wait,
 )
 CLUSTER_RULES: tuple[Callable[[Live, Context], Iterable[Finding]], ...] = ()

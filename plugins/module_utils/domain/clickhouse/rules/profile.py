@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.facts import (
     Context,
@@ -38,20 +39,21 @@ QUERIES: dict[str, Query] = {
 
 
 def profile(replica: Replica, context: Context) -> Iterable[Finding]:
-    """The settings that hold for who asks: LangSmith's user should have the same profile."""
+    """The settings that hold for LangSmith's user; those of who asks where LangSmith's was not asked."""
     expectation = ", ".join(f"{name}={value}" for name, value in PROFILE.items())
+    user = context.user
+    if "profile" in replica.writer:
+        replica, user = replace(replica, answers=replica.writer), context.writer
     rows = replica.rows("profile")
     if not rows:
-        return [unreadable("profile", replica, "profile", QUERIES["profile"], context.user, expectation)]
+        return [unreadable("profile", replica, "profile", QUERIES["profile"], user, expectation)]
     actual = {str(row["name"]): str(row["value"]) for row in rows}
     # A server that does not know a setting yet has nothing to set wrongly.
     wrong = [f"{name}={actual[name]}" for name, value in PROFILE.items() if actual.get(name, value) != value]
-    observed = f"{', '.join(wrong) or 'as expected'} for user {context.user}"
+    observed = f"{', '.join(wrong) or 'as expected'} for user {user}"
     if SIZE in actual:
         observed += f" ({SIZE}={actual[SIZE]})"
-    remedy = (
-        f"set {expectation} in the profile of LangSmith's user (users.d); the check sees the profile of {context.user}"
-    )
+    remedy = f"set {expectation} in the profile of LangSmith's user (users.d); the check sees the profile of {user}"
     status: Status = "warn" if wrong else "pass"
     return [finding("profile", status, replica.subject, (observed, expectation), remedy, INGESTION)]
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.facts import (
+    TOO_MANY_QUERIES,
+    USER_AGENT,
     Context,
     Live,
     Query,
@@ -32,7 +34,7 @@ from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.ve
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.finding import Finding, Status
 
 #: ClickHouse's own background work has no user, and this check is no load of LangSmith's.
-LOAD_ONLY = "user != '' AND http_user_agent NOT LIKE 'langsmith.aws%'"
+LOAD_ONLY = f"user != '' AND http_user_agent NOT LIKE '{USER_AGENT}%'"
 
 #: Queries at the same time: an alert from 80, too many for one replica when 100 last, or at a peak of 200.
 CONCURRENT_WARN, CONCURRENT_FAIL, CONCURRENT_PEAK = 80, 100, 200
@@ -45,8 +47,6 @@ LATENCY_QUERIES = 20
 LONG_SECONDS = 600
 #: Refusals between the samples that may be those of this check itself: it asks four queries at a time.
 OWN_REFUSALS = 8
-#: Code of ClickHouse's TOO_MANY_SIMULTANEOUS_QUERIES.
-TOO_MANY_QUERIES = 202
 
 QUERIES: dict[str, Query] = {
     "running": Query(

@@ -26,6 +26,7 @@ from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.so
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.verdict import (
     beyond,
     finding,
+    listed,
     unreadable,
 )
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.finding import Finding, Status
@@ -110,8 +111,7 @@ def replicas_alive(replica: Replica, context: Context) -> Iterable[Finding]:
 
 
 def _names(rows: Rows) -> str:
-    named = ", ".join(_name(row) for row in rows[:3])
-    return named + (f" and {len(rows) - 3} more" if len(rows) > 3 else "")
+    return listed([_name(row) for row in rows], 3)
 
 
 def _name(row: Mapping[str, Any]) -> str:

@@ -92,7 +92,7 @@ def memory_total(replica: Replica) -> float | None:
     return min(totals, default=None)
 
 
-def memory_limit(replica: Replica) -> float | None:
+def usable_memory(replica: Replica) -> float | None:
     """Bytes that the server may use: its own limit, else its share (0.9 by default) of what there is."""
     limit = replica.named("memory_limit", "max_server_memory_usage")
     if limit:
@@ -140,7 +140,7 @@ def memory(replica: Replica, context: Context) -> Iterable[Finding]:
         dev=round(MEMORY.dev * MEMORY_RATIO, 1),
     )
     expectation = f"{expected(context.environment, need)}, 0.9 of the replica's memory"
-    limit = memory_limit(replica)
+    limit = usable_memory(replica)
     if limit is None:
         refused = "memory_limit" if replica.rows("memory_limit") is None else "memory_total"
         return [unreadable("memory", replica, refused, QUERIES[refused], context.user, expectation)]
@@ -152,11 +152,11 @@ def memory(replica: Replica, context: Context) -> Iterable[Finding]:
     return [finding("memory", weigh(amount, context.environment, need), replica.subject, told, remedy)]
 
 
-def limit_of_container(replica: Replica, context: Context) -> Iterable[Finding]:
+def memory_limit(replica: Replica, context: Context) -> Iterable[Finding]:
     """The server has to refuse a query before the kernel kills it, and should use what it was given."""
     expectation = f"a server's limit of {LIMIT_WARN:g} to {MEMORY_RATIO:g} of its container's memory"
     planned = context.plan.memory_limit_gib if context.plan else None
-    total, limit = planned * GIB if planned else memory_total(replica), memory_limit(replica)
+    total, limit = planned * GIB if planned else memory_total(replica), usable_memory(replica)
     if limit is None or not total:
         refused = "memory_limit" if replica.rows("memory_limit") is None else "memory_total"
         return [unreadable("memory_limit", replica, refused, QUERIES[refused], context.user, expectation)]
@@ -174,7 +174,7 @@ def limit_of_container(replica: Replica, context: Context) -> Iterable[Finding]:
 def memory_pressure(replica: Replica, context: Context) -> Iterable[Finding]:
     """How near the server is to refusing queries for want of memory."""
     expectation = f"less than {USED_WARN:.0%} of the server's limit"
-    used, limit = memory_used(replica), memory_limit(replica)
+    used, limit = memory_used(replica), usable_memory(replica)
     if used is None or not limit:
         refused = "memory_tracked" if used is None else "memory_limit"
         return [unreadable("memory_pressure", replica, refused, QUERIES[refused], context.user, expectation)]
@@ -228,7 +228,7 @@ def restart(replica: Replica, context: Context) -> Iterable[Finding]:
 REPLICA_RULES: tuple[Callable[[Replica, Context], Iterable[Finding]], ...] = (
     cpu,
     memory,
-    limit_of_container,
+    memory_limit,
     memory_pressure,
     memory_refusals,
     restart,

@@ -331,6 +331,86 @@ def test_a_login_that_is_refused_is_tried_once(code: int) -> None:
     assert len(server.asked) == 1
 
 
+WRITER = Login("writer", "wr1ter-word", "traces")
+
+
+def test_langsmiths_user_asks_its_own_queries_by_its_own_word_from_a_database_that_is_there() -> None:
+    with observing(Script()) as (target, (server,)):
+        live = observe(replace(target, writer=WRITER), {"one": QUERIES["one"]}, {"two": QUERIES["two"]})
+    (replica,) = live.replicas
+    assert (live.writer, replica.writer) == ("writer", {"two": [{"sql": "SELECT 'two'"}]})
+    assert "two" not in replica.answers
+    for asked in server.asked:
+        mine = asked.body.decode() == "SELECT 'two'"
+        assert asked.headers["x-clickhouse-user"] == ("writer" if mine else "langsmith")
+        assert asked.headers["x-clickhouse-key"] == ("wr1ter-word" if mine else PASSWORD)
+        assert asked.headers["x-clickhouse-database"] == ("information_schema" if mine else "default")
+
+
+def test_without_another_user_nobody_else_is_asked() -> None:
+    with observing(Script()) as (target, _servers):
+        live = observe(target, QUERIES, {"four": Query("SELECT 4")})
+    assert (live.writer, live.replicas[0].writer) == ("", {})
+
+
+@pytest.mark.parametrize("code", [192, 193, 194, 516])
+def test_a_writer_who_is_refused_is_tried_once_and_all_else_is_told(code: int) -> None:
+    of_writer = {str(number): Query(f"SELECT writer {number}") for number in range(5)}
+    with observing(Script(say=lambda sql: error(code, 403) if "writer" in sql else rows({"x": 1}))) as (target, _):
+        (replica,) = observe(replace(target, writer=WRITER), QUERIES, of_writer).replicas
+    assert [answer.code for answer in replica.writer.values() if isinstance(answer, Refused)] == [code]
+    assert all(replica.rows(name) for name in QUERIES)
+
+
+def test_a_writer_is_asked_where_the_reader_is_refused() -> None:
+    def say(asked: Asked) -> Said:
+        return rows({"x": 1}) if asked.headers["x-clickhouse-user"] == "writer" else error(516, 403)
+
+    with observing(say) as (target, _servers):
+        (replica,) = observe(replace(target, writer=WRITER), QUERIES, QUERIES).replicas
+    assert set(replica.writer) == set(QUERIES)
+    assert replica.unreachable == ""
+
+
+def test_a_server_that_hangs_when_the_writer_asks_costs_its_timeout_once() -> None:
+    of_writer = {str(number): Query(f"SELECT writer {number}") for number in range(5)}
+    began = time.monotonic()
+    with observing(Script(say=lambda sql: SILENCE), timeout=0.6) as (target, _servers):
+        (replica,) = observe(replace(target, writer=WRITER), QUERIES, of_writer).replicas
+        seconds = time.monotonic() - began
+    assert 0.6 <= seconds < 1.1
+    assert list(replica.writer) == ["0"]
+    assert all("fell silent" in str(replica.answers[name]) for name in QUERIES)
+
+
+def test_a_word_of_the_writers_that_is_sent_back_is_not_shown() -> None:
+    with observing(Script(say=lambda sql: text("no, wr1ter-word", 500, **{"X-ClickHouse-Exception-Code": "1"}))) as (
+        target,
+        _servers,
+    ):
+        live = observe(replace(target, writer=WRITER), {}, QUERIES)
+    assert "wr1ter-word" not in repr(live)
+    assert "********" in repr(live)
+
+
+def test_a_database_that_is_absent_is_told_and_the_rest_is_asked_from_elsewhere() -> None:
+    script = Script()
+
+    def say(asked: Asked) -> Said:
+        return error(81, 404) if asked.headers["x-clickhouse-database"] == "default" else script(asked)
+
+    with observing(say) as (target, _servers):
+        (replica,) = observe(target, QUERIES).replicas
+    assert replica.no_database
+    assert all(replica.rows(name) for name in QUERIES)
+
+
+def test_a_server_without_any_database_is_not_asked_for_ever() -> None:
+    with observing(lambda asked: error(81, 404)) as (target, _servers):
+        (replica,) = observe(target, QUERIES).replicas
+    assert {answer.code for answer in replica.answers.values() if isinstance(answer, Refused)} == {81}
+
+
 def test_a_server_that_hangs_from_the_start_costs_its_timeout_once() -> None:
     began = time.monotonic()
     with observing(lambda asked: SILENCE, Script(), timeout=0.6) as (target, _servers):

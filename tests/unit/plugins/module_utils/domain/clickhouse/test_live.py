@@ -13,9 +13,11 @@ from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.fa
     Answers,
     Context,
     Live,
+    Plan,
     Query,
     Refused,
     Replica,
+    Volume,
 )
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.live import (
     QUERIES,
@@ -26,6 +28,8 @@ from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.li
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.rules.access import privileges
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.finding import Finding
 
+PLAN = Plan("external", volume=Volume(size_gib=100))
+DISKS = [{"name": "default", "type": "Local", "total_space": 10**11, "unreserved_space": 10**11}]
 GREETED = {IDENTITY: [{"version": "25.12.3.1", "uptime": 9000}]}
 
 
@@ -71,9 +75,8 @@ def test_a_server_that_answers_no_query_is_unknown_throughout() -> None:
     refused: Answers = dict.fromkeys(QUERIES, Refused(0, "the server fell silent"))
     found = judged(Replica("chi-0:8123", {**refused, **GREETED}))
     told = {one.id: one.status for one in found}
-    assert {told.pop("clickhouse.connection"), told.pop("clickhouse.version"), told.pop("clickhouse.restart")} == {
-        "pass"
-    }
+    greeted = ("connection", "database", "version", "restart")
+    assert {told.pop(f"clickhouse.{name}") for name in greeted} == {"pass"}
     assert set(told.values()) == {"unknown"}, told
 
 
@@ -100,7 +103,17 @@ def test_rows_of_another_shape_are_never_an_error_and_never_all_well(
 
 
 def test_rules_of_every_theme_are_judged() -> None:
-    assert all(theme.QUERIES and (theme.REPLICA_RULES or theme.CLUSTER_RULES) for theme in THEMES)
+    assert all(theme.REPLICA_RULES or theme.CLUSTER_RULES for theme in THEMES)
+
+
+def test_a_rule_has_the_name_that_its_findings_have() -> None:
+    context = Context("production", "me", cluster="replicated", nodes=3, plan=PLAN, writer="langsmith")
+    replica = Replica("chi-0:8123", {**GREETED, "disks": DISKS, "runs_table": [{"has_ttl": 1}]})
+    live = Live("me", "default", "replicated", (replica, replica))
+    for theme in THEMES:
+        for rule in (*theme.REPLICA_RULES, *theme.CLUSTER_RULES):
+            told = {one.id for one in rule(live if rule in theme.CLUSTER_RULES else replica, context)}
+            assert f"clickhouse.{rule.__name__}" in told, rule
 
 
 def test_a_rule_answers_in_both_environments() -> None:

@@ -34,7 +34,7 @@ ANSWERS: dict[str, Any] = {
 
 def measured(**more: Any) -> dict[str, Any]:
     live = Live("reader", replicas=(Replica("chi-0:8123", {**ANSWERS, **more}),))
-    (one,) = measures(live, CONTEXT)
+    (one,) = measures(live)
     return one
 
 
@@ -60,7 +60,7 @@ def test_every_figure_stands_beside_its_limit() -> None:
 
 
 def test_what_nobody_answered_is_none_and_draws_nothing() -> None:
-    dark = measures(Live("reader", replicas=(Replica("chi-0:8123", unreachable="tcp: refused"),)), CONTEXT)
+    dark = measures(Live("reader", replicas=(Replica("chi-0:8123", unreachable="tcp: refused"),)))
     assert {name for name, value in dark[0].items() if value is not None} == {"subject"}
     assert charts(dark) == []
     assert charts([]) == []

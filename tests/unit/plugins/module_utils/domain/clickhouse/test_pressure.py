@@ -7,10 +7,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.facts import Context, Live, Replica
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.facts import Live, Replica
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.live import judge_live
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.pressure import pressure
 
-CONTEXT = Context("dev", "reader", cluster="langsmith", nodes=3)
 CALM: dict[str, Any] = {
     "running": [{"running": 3}],
     "latency": [{"queries": 100, "p95_s": 0.1}],
@@ -35,7 +35,8 @@ def server(name: str = "chi-0:8123", **more: Any) -> Replica:
 
 
 def told(*replicas: Replica) -> dict[str, Any]:
-    return pressure(Live("reader", cluster="langsmith", replicas=replicas), CONTEXT)
+    live = Live("reader", cluster="langsmith", replicas=replicas)
+    return pressure(judge_live(live, "production"), len(replicas))
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse import sizing
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.facts import Live, Plan, Replica
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.live import judge_live
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.finding import Finding, Status
 
 from tests.unit.plugins.module_utils.domain.clickhouse.plans import DEV, HEALTHY
@@ -25,15 +26,15 @@ def test_warnings_suffice_and_what_nobody_looked_at_does_not() -> None:
 
 
 def test_what_is_planned_comes_first_and_what_runs_after_it() -> None:
-    findings = sizing.judge("dev", DEV, GONE)
+    findings = sizing.judge("dev", DEV, judge_live(GONE, "dev"))
     assert findings[0].subject == "plan.topology"
     assert (findings[-1].id, findings[-1].status) == ("clickhouse.connection", "fail")
 
 
 def test_a_server_that_is_gone_tells_nothing_that_the_plan_leaves_out() -> None:
-    findings = sizing.judge("production", Plan("external"), GONE)
+    findings = sizing.judge("production", Plan("external"), judge_live(GONE, "production"))
     assert "unknown" in {finding.status for finding in findings if finding.id == "clickhouse.cpu"}
 
 
 def test_the_reference_plan_alone_suffices() -> None:
-    assert sizing.sufficient(sizing.judge("production", HEALTHY, None))
+    assert sizing.sufficient(sizing.judge("production", HEALTHY, []))

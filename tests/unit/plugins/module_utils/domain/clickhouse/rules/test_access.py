@@ -43,14 +43,14 @@ SEEN = [
 @pytest.mark.parametrize(("answers", "seen", "status"), SEEN)
 def test_a_user_who_may_not_be_able_to_see_is_never_well(answers: Answers, seen: bool | None, status: str) -> None:
     assert access.sees_tables(replica(**answers)) is seen
-    (found,) = access.rights(replica(**answers), CONTEXT)
+    (found,) = access.grants(replica(**answers), CONTEXT)
     assert (found.id, found.status) == ("clickhouse.grants", status)
 
 
 def test_all_missing_rights_come_as_statements_at_once() -> None:
     answers = {"metrics": Refused(497, "no"), "runs": Refused(497, "no"), "parts": Refused(60, "no such table")}
     known = access.veiled(replica(sight=[{"result": 0}], **answers), QUERIES, "default")
-    (found,) = access.rights(known, CONTEXT)
+    (found,) = access.grants(known, CONTEXT)
     assert found.observed == f"user reader lacks SELECT ON default.runs, SELECT ON system.metrics, {SIGHT}"
     assert found.remedy == (
         "run as an administrator: GRANT SELECT ON default.runs TO `reader`; GRANT SELECT ON system.metrics TO "
@@ -82,7 +82,7 @@ def test_a_refusal_about_a_table_of_langsmiths_names_its_database() -> None:
 
 
 def test_the_grants_are_those_of_the_queries_and_the_right_to_see() -> None:
-    assert access.grants("reader", QUERIES) == [
+    assert access.statements("reader", QUERIES) == [
         "GRANT SELECT ON default.runs TO `reader`",
         "GRANT SELECT ON system.clusters TO `reader`",
         "GRANT SELECT ON system.metrics TO `reader`",

@@ -157,15 +157,22 @@ def test_small_inserts_matter_where_there_are_many(inserts: int, rows: float | N
 
 
 def test_the_wait_lever_is_told_of_only_where_it_hides_something() -> None:
-    full = server({"parts": [partition("runs", 1000)]})
-    calm = server({"parts": [partition("runs", 1)]})
+    one = server({})
+    full = list(parts.parts(server({"parts": [partition("runs", 1000)]}), CONTEXT))
+    calm = list(parts.parts(server({"parts": [partition("runs", 1)]}), CONTEXT))
     off, on = (Context("dev", "reader", plan=Plan("external", async_insert_wait_pct=share)) for share in (0, 0.1))
-    assert only(parts.async_insert_wait(full, off)).status == "warn"
-    assert [*parts.async_insert_wait(full, on), *parts.async_insert_wait(full, CONTEXT)] == []
-    assert list(parts.async_insert_wait(calm, off)) == []
+    assert only(parts.async_insert_wait(one, off, full)).status == "warn"
+    assert [*parts.async_insert_wait(one, on, full), *parts.async_insert_wait(one, CONTEXT, full)] == []
+    assert list(parts.async_insert_wait(one, off, calm)) == []
+
+
+def test_the_wait_lever_is_told_of_though_another_rule_is_unknown() -> None:
+    off = Context("dev", "reader", plan=Plan("external", async_insert_wait_pct=0))
+    full = list(parts.parts(server({"parts": [partition("runs", 600)]}), CONTEXT))
+    unknown = list(parts.inserts(Replica("chi-0:8123"), CONTEXT))
+    assert only(parts.async_insert_wait(server({}), off, [*full, *unknown])).status == "warn"
 
 
 def test_what_nobody_answered_is_unknown() -> None:
     silent = Replica("chi-0:8123", {"parts": Refused(497, "Not enough privileges", "SHOW TABLES ON *.*")})
-    rules = [rule for rule in parts.REPLICA_RULES if rule is not parts.async_insert_wait]
-    assert {only(rule(silent, CONTEXT)).status for rule in rules} == {"unknown"}
+    assert {only(rule(silent, CONTEXT)).status for rule in parts.REPLICA_RULES} == {"unknown"}

@@ -91,14 +91,14 @@ def test_the_servers_limit_leaves_room_for_the_kernel(share: float, status: str,
     context = replace(CONTEXT, plan=Plan("replicated", memory_limit_gib=32 if planned else None))
     total = Refused(60, "no") if planned else named(OSMemoryTotal=128 * GIB, CGroupMaxMemory=32 * GIB)
     replica = server(memory_limit=named(**{LIMIT: share * 32 * GIB}), memory_total=total)
-    found = only(resources.limit_of_container(replica, context))
+    found = only(resources.memory_limit(replica, context))
     assert found.status == status
     assert ("plan.memory_limit_gib" in found.observed) == planned
 
 
 def test_a_limit_with_nothing_to_hold_it_against_is_unknown() -> None:
     replica = server(memory_limit=named(**{LIMIT: GIB}), memory_total=Refused(60, "no"))
-    assert only(resources.limit_of_container(replica, CONTEXT)).status == "unknown"
+    assert only(resources.memory_limit(replica, CONTEXT)).status == "unknown"
 
 
 @pytest.mark.parametrize(("used", "status"), [(0.5, "pass"), (0.85, "warn"), (0.95, "fail")])
