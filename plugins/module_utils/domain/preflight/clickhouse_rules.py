@@ -22,18 +22,30 @@ SERVICE = re.compile(r"com\.amazonaws\.vpce\.[a-z]{2}(?:-[a-z]+)+-\d+\.vpce-svc-
 #: More replicas are a load by themselves, for each takes every insert; fewer do not bear the loss of one.
 REPLICAS = range(3, 6)
 ZONES = 3
+#: The one that every server of ClickHouse has.
+DATABASE = "default"
+#: What keeps payloads out of a managed ClickHouse, and the value of the chart that turns it on.
+PAYLOADS_STAY = {"blob_storage": "config.blobStorage.enabled", "hybrid": "clickhouse.external.hybrid"}
 
 
 def clickhouse(given: Input, context: Context) -> list[Finding]:
     """What the topology needs. The value is a mapping of the role's variables without their prefix."""
     values: Mapping[str, Any] = given.value
-    rules = {"replicated": _replicated, "external": _outside, "managed": _managed}
+    rules = {"single": _single, "replicated": _replicated, "external": _outside, "managed": _managed}
     judge = rules.get(str(values.get("topology")))
     return judge(given, values) if judge else []
 
 
 def _named(given: Input, name: str, values: Mapping[str, Any]) -> Input:
     return Input(given.variable + name, values.get(name), given.rule)
+
+
+def _single(given: Input, values: Mapping[str, Any]) -> list[Finding]:
+    database = _named(given, "database", values)
+    if database.value in (None, DATABASE):
+        return []
+    remedy = f"leave {database.variable} at {DATABASE}: LangSmith makes its tables, and nobody makes it a database"
+    return [finding(database, "fail", str(database.value), DATABASE, remedy, P0)]
 
 
 def _replicated(given: Input, values: Mapping[str, Any]) -> list[Finding]:
@@ -47,7 +59,7 @@ def _replicated(given: Input, values: Mapping[str, Any]) -> list[Finding]:
         told = Input("network_availability_zones", zones, given.rule)
         remedy = "name three zones: replicas and Keeper are spread over them, and two of three Keepers must be left"
         found.append(finding(told, "fail", ", ".join(map(str, zones)), "three availability zones", remedy, P0))
-    return found
+    return [*found, *_single(given, values)]
 
 
 def _outside(given: Input, values: Mapping[str, Any]) -> list[Finding]:
@@ -67,8 +79,9 @@ def _managed(given: Input, values: Mapping[str, Any]) -> list[Finding]:
         found.append(finding(service, "fail", told, expected, f"set {service.variable} to {expected}", MANAGED))
     else:
         found.append(finding(service, "pass", str(service.value), expected, "", MANAGED))
-    if values.get("blob_storage") is not True:
-        blobs = Input("langsmith_values.config.blobStorage.enabled", values.get("blob_storage"), given.rule)
-        remedy = "leave it on: with it inputs, outputs and errors stay in your bucket, without it they leave it"
-        found.append(finding(blobs, "fail", str(blobs.value), "true", remedy, MANAGED))
+    for name, chart_value in PAYLOADS_STAY.items():
+        if values.get(name) is not True:
+            value = Input(f"langsmith_values.{chart_value}", values.get(name), given.rule)
+            remedy = "leave it on: with it inputs, outputs and errors stay in your bucket, without it they leave it"
+            found.append(finding(value, "fail", str(value.value), "true", remedy, MANAGED))
     return found

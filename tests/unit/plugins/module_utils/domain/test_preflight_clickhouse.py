@@ -17,6 +17,7 @@ OUTSIDE = {"host": "ch.acme.example", "password_secret": {"name": "acme/clickhou
 MANAGED = OUTSIDE | {
     "endpoint_service": "com.amazonaws.vpce.us-east-1.vpce-svc-0123456789abcdef0",
     "blob_storage": True,
+    "hybrid": True,
 }
 
 
@@ -50,6 +51,13 @@ def test_replicas_and_keeper_need_three_zones() -> None:
     assert "name three zones" in found["network_availability_zones"].remedy
 
 
+@pytest.mark.parametrize("topology", ["single", "replicated"])
+def test_servers_that_are_made_have_no_database_of_another_name(topology: str) -> None:
+    found = judged(topology, replicas=3, database="traces")
+    assert "leave datastores_clickhouse_database at default" in found["database"].remedy
+    assert judged("external", **OUTSIDE, database="traces") == {}
+
+
 @pytest.mark.parametrize("topology", ["external", "managed"])
 def test_a_server_outside_needs_its_host_and_its_password(topology: str) -> None:
     assert {"host", "password_secret"} <= set(judged(topology))
@@ -62,9 +70,13 @@ def test_a_managed_one_needs_the_name_of_its_endpoint_service(service: str) -> N
     assert "com.amazonaws.vpce.REGION.vpce-svc-ID" in found["endpoint_service"].remedy
 
 
-def test_a_managed_one_is_refused_without_blob_storage() -> None:
-    found = judged("managed", **{**MANAGED, "blob_storage": False})
-    assert "stay in your bucket" in found["langsmith_values.config.blobStorage.enabled"].remedy
+@pytest.mark.parametrize(
+    ("value", "chart_value"),
+    [("blob_storage", "config.blobStorage.enabled"), ("hybrid", "clickhouse.external.hybrid")],
+)
+def test_a_managed_one_is_refused_where_payloads_would_leave_the_account(value: str, chart_value: str) -> None:
+    found = judged("managed", **{**MANAGED, value: False})
+    assert "stay in your bucket" in found[f"langsmith_values.{chart_value}"].remedy
 
 
 def test_one_pod_is_refused_for_production_with_the_reason() -> None:
