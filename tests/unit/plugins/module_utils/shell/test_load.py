@@ -51,6 +51,12 @@ def test_an_endpoint_outside_the_inventory_is_refused(call: Callable[[dict[str, 
         call(params(inventory=["https://other.example.org"]))
 
 
+@pytest.mark.parametrize("call", [plan, lambda given: run(given, {}, Sender())])
+def test_a_search_that_has_no_room_for_its_first_step_is_refused(call: Callable[[dict[str, Any]], Any]) -> None:
+    with pytest.raises(ValueError, match="10 traces/s for 5 s would exceed traces_max 40"):
+        call(params(find_capacity=True, traces_max=40))
+
+
 def test_what_will_be_sent_is_told_before_it_is() -> None:
     told: list[str] = []
     sender = Sender()
