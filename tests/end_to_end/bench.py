@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -82,7 +83,9 @@ class Bench:
         verbose: bool = False,
         variables: Mapping[str, Any] | None = None,
     ) -> Run:
-        """Run a playbook; with ``kill_at``, kill it as soon as it prints that."""
+        """Run a playbook; with ``kill_at``, kill it as soon as it prints that, the name of a task when it begins."""
+        # Else Ansible prints the name of a task with its first result, when it has ended.
+        named = {"ANSIBLE_DISPLAY_SKIPPED_HOSTS": "true"} if kill_at else {}
         command = [
             "ansible-playbook",
             "-i",
@@ -95,7 +98,7 @@ class Bench:
         process = subprocess.Popen(
             [*command, *arguments, *(["-vvv"] if verbose else []), *_given(variables)],
             cwd=ROOT,
-            env=self.environment,
+            env={**self.environment, **named},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -109,7 +112,7 @@ class Bench:
         for line in process.stdout:
             lines.append(line)
             if kill_at is not None and kill_at in line:
-                os.killpg(process.pid, signal.SIGKILL)
+                _kill_all(process.pid)
                 break
         process.stdout.close()
         code = process.wait()
@@ -134,6 +137,32 @@ class Bench:
         os.environ.update(AWS_CONFIG_FILE=aws["config_file"], AWS_SHARED_CREDENTIALS_FILE=aws["credentials_file"])
         session: Any = boto3.Session(profile_name=aws["profile"])
         return session.client(service)
+
+
+def _kill_all(pid: int) -> None:
+    """Kill a process and all that came of it: ansible-core gives each of its workers a session of its own."""
+    found = {pid}
+    _send(found, signal.SIGSTOP)
+    while new := {child for child, parent in _parents().items() if parent in found} - found:
+        found |= new
+        _send(new, signal.SIGSTOP)
+    _send(found, signal.SIGKILL)
+
+
+def _send(processes: set[int], number: signal.Signals) -> None:
+    for one in processes:
+        with suppress(ProcessLookupError):
+            os.kill(one, number)
+
+
+def _parents() -> dict[int, int]:
+    parents = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parents[int(path.parent.name)] = int(path.read_text().rpartition(")")[2].split()[1])
+        except OSError:
+            continue
+    return parents
 
 
 def _given(variables: Mapping[str, Any] | None) -> list[str]:

@@ -70,6 +70,9 @@ def test_a_cluster_is_made_stays_as_it_is_grows_and_leaves_nothing(bench: Bench)
     assert "ClickHouse topology is replicated" in changed.output
     assert "first migration" in changed.output
 
+    fourth = "TASK [langsmith.aws.datastores : clickhouse_replica | Replica 4]"
+    cut = bench.play("playbooks/site.yml", "--tags", "datastores", variables=LARGER, kill_at=fourth)
+    assert fourth in cut.output, cut.output[-6000:]
     grown = bench.play("playbooks/site.yml", "--tags", "datastores", variables=LARGER)
     assert grown.code == 0, grown.output[-6000:]
     it_has_grown(bench)

@@ -45,6 +45,8 @@ def test_a_server_outside_is_looked_at_before_anything_is_migrated_into_it(bench
             "datastores_clickhouse_native_port": 9000,
             "datastores_clickhouse_tls": False,
             "datastores_clickhouse_cluster": "traces",
+            "datastores_clickhouse_user": USER,
+            "datastores_clickhouse_password_secret": {"name": "acme/clickhouse", "key": "password"},
             "datastores_clickhouse_checks": {"user": USER, "name": "acme/clickhouse", "key": "password"},
         }
         good = bench.play("playbooks/sizing.yml", variables=outside)
@@ -52,6 +54,8 @@ def test_a_server_outside_is_looked_at_before_anything_is_migrated_into_it(bench
         report = json.loads((bench.state / "reports" / INSTALLATION / "clickhouse.json").read_text())
         asked = {finding["subject"] for finding in report["findings"]}
         assert {server.subject for server in servers} <= asked
+        rights = {finding["status"] for finding in report["findings"] if finding["id"] == "clickhouse.rights"}
+        assert rights == {"pass"}
         wrong = bench.play("playbooks/sizing.yml", variables={**outside, "datastores_clickhouse_cluster": "nowhere"})
         assert wrong.code != 0
         assert "nowhere" in wrong.output
