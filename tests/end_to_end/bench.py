@@ -120,8 +120,11 @@ class Bench:
         watcher.join()
         output = "".join(lines)
         self.outputs.append(output)
+        seconds = time.monotonic() - began
+        # Told with a test that fails, and by pytest -s.
+        sys.stdout.write(f"{seconds:4.0f} s, exit code {code}: {playbook} {' '.join(arguments)}\n")
         stages = self.state / "stages.json"
-        return Run(code, output, time.monotonic() - began, json.loads(stages.read_text()) if stages.exists() else {})
+        return Run(code, output, seconds, json.loads(stages.read_text()) if stages.exists() else {})
 
     def _watch_command_lines(self, ended: threading.Event) -> None:
         while not ended.wait(0.2):
