@@ -291,11 +291,10 @@ def two_servers(world: World) -> Iterator[str]:
             world.start_clickhouse(part, host, copies=hosts)
         done = world.services.job("./ch_migration_entrypoint.sh", CLICKHOUSE_HOST=first, CLICKHOUSE_CLUSTER=CLUSTER)
         assert done.returncode == 0, done.stdout
-        with (
-            _in_turn(first, second) as port,
-            world.restarted("ingest-queue", CLICKHOUSE_HOST=first),
-            world.restarted("backend", CLICKHOUSE_HOST="127.0.0.1", CLICKHOUSE_PORT=str(port)),
-        ):
+        with contextlib.ExitStack() as stack:
+            port = stack.enter_context(_in_turn(first, second))
+            stack.enter_context(world.restarted("ingest-queue", CLICKHOUSE_HOST=first))
+            stack.enter_context(world.restarted("backend", CLICKHOUSE_HOST="127.0.0.1", CLICKHOUSE_PORT=str(port)))
             yield first
     finally:
         for part in parts:
@@ -337,8 +336,10 @@ def _in_turn(*hosts: str) -> Iterator[int]:
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield server.server_port
-        server.shutdown()
+        try:
+            yield server.server_port
+        finally:
+            server.shutdown()
 
 
 #: In the order of the stages.

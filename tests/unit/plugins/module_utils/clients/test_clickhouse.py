@@ -356,7 +356,7 @@ def test_without_another_user_nobody_else_is_asked() -> None:
 @pytest.mark.parametrize("code", [192, 193, 194, 516])
 def test_a_writer_who_is_refused_is_tried_once_and_all_else_is_told(code: int) -> None:
     of_writer = {str(number): Query(f"SELECT writer {number}") for number in range(5)}
-    with observing(Script(say=lambda sql: error(code, 403) if "writer" in sql else rows({"x": 1}))) as (target, _):
+    with observing(Script(say=lambda sql: error(code, 403) if "writer" in sql else rows({"x": 1}))) as (target, _asked):
         (replica,) = observe(replace(target, writer=WRITER), QUERIES, of_writer).replicas
     assert [answer.code for answer in replica.writer.values() if isinstance(answer, Refused)] == [code]
     assert all(replica.rows(name) for name in QUERIES)
