@@ -84,7 +84,7 @@ class EbsCsi(Controller):
     def _guarded(
         self, key: str, item: Object, work: Callable[[Object], None], tell: Callable[[Object, str], None]
     ) -> None:
-        attached = any(self._uses(attachment, item) for attachment in self._attachments.all())
+        attached = self._is_attached(item)
         version = f"{item['metadata'].get('generation')}-{item['spec']}-{annotations_of(item)}-{attached}"
         if self.blocked(key, version):
             return
@@ -211,7 +211,7 @@ class EbsCsi(Controller):
             return
         released = (volume.get("status") or {}).get("phase") == "Released"
         deleting = bool(volume["metadata"].get("deletionTimestamp"))
-        attached = any(self._uses(item, volume) for item in self._attachments.all())
+        attached = self._is_attached(volume)
         if deleting and not attached:
             volume = self._let_go(volume, ATTACHER_FINALIZER)
         if not released or volume["spec"].get("persistentVolumeReclaimPolicy") != "Delete":
@@ -250,8 +250,9 @@ class EbsCsi(Controller):
             change = {"metadata": {"annotations": {ATTACH_DETACH: "true"}}}
             self._nodes.put(self.cluster.patch(NODE, node, change))
 
-    def _uses(self, attachment: Object, volume: Object) -> bool:
-        return attachment["spec"]["source"].get("persistentVolumeName") == volume["metadata"]["name"]
+    def _is_attached(self, volume: Object) -> bool:
+        name = volume["metadata"]["name"]
+        return any(item["spec"]["source"].get("persistentVolumeName") == name for item in self._attachments.all())
 
     def _attachment(self, attachment: Object) -> None:
         if attachment["spec"].get("attacher") != DRIVER:
