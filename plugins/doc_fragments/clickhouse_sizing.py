@@ -142,7 +142,7 @@ options:
       password:
         description: The user's password. Instead of O(live.password_secret).
         type: str
-      password_secret:
+      password_secret: &password_secret
         description: Where in AWS Secrets Manager the password is. Read inside the module.
         type: dict
         suboptions:
@@ -169,18 +169,7 @@ options:
           password:
             description: Its password. Instead of O(live.writer.password_secret).
             type: str
-          password_secret:
-            description: Where in AWS Secrets Manager the password is. Read inside the module.
-            type: dict
-            suboptions:
-              name:
-                description: Name or ARN of the secret.
-                type: str
-                required: true
-              key:
-                description: Key in the secret.
-                type: str
-                default: clickhouse_password
+          password_secret: *password_secret
       database:
         description: Database of LangSmith.
         type: str
