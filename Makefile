@@ -10,6 +10,8 @@ VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
 export PATH := $(BIN):$(PATH)
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
+# Runs start hundreds of Pythons; compiling every import anew doubles what a start costs. Empty means: not set.
+export PYTHONDONTWRITEBYTECODE :=
 
 IS_SANDBOX := $(filter inventories/sandbox,$(patsubst %/,%,$(patsubst ./%,%,$(INVENTORY))))
 PLAYBOOK := ansible-playbook -i $(INVENTORY)

@@ -84,6 +84,23 @@ options:
     description: Helm release, whose objects are looked at through O(kubeconfig) and named in the commands.
     type: str
     default: langsmith
+  clickhouse:
+    description: Which ClickHouse the installation uses. Commands of remedies name it; the probe does not ask it.
+    type: dict
+    suboptions:
+      service:
+        description:
+          - Its Service in the installation's namespace. An empty string says that it is outside of the cluster.
+          - The one of the chart, C(<release>-clickhouse), unless it is given.
+        type: str
+      cluster:
+        description: Name of the cluster of replicas, all of which are asked for their delay.
+        type: str
+      secret:
+        description:
+          - Secret of the installation's namespace with the way to it, in the keys of LangSmith's chart.
+          - C(<release>-clickhouse) unless it is given.
+        type: str
 requirements:
   - zstandard, where O(compression=zstd)
 seealso:

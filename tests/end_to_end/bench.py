@@ -4,12 +4,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Mapping
@@ -133,6 +135,17 @@ class Bench:
                     self.command_lines.add(process.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
                 except OSError:
                     continue
+
+    def ask(self, command: str, **environment: str) -> str:
+        """What a command of a remedy prints, run in a shell as somebody who follows the advice would."""
+        endpoints = json.loads((self.state / "endpoints.json").read_text())
+        environment |= self.environment | {"KUBECONFIG": endpoints["kubernetes"]["admin_kubeconfig"]}
+        environment["PATH"] = f"{endpoints['bin']}:{environment['PATH']}"
+        # Its ports are fixed, and another sandbox may be asked at the same time.
+        with (Path(tempfile.gettempdir()) / "langsmith-aws-ports.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            done = subprocess.run(["bash", "-c", command], env=environment, capture_output=True, text=True, check=False)
+        return done.stdout + done.stderr
 
     def client(self, service: str) -> Any:
         """A client for the account of the sandbox."""

@@ -5,10 +5,13 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from typing import Any
 
 import pytest
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.endpoint import ClickHouse, Place
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe import commands
 
 from tests.end_to_end.bench import INSTALLATION, Bench, left
 
@@ -61,6 +64,8 @@ def test_a_cluster_is_made_stays_as_it_is_grows_and_leaves_nothing(bench: Bench)
     assert "LangSmith is ready" in deployed.output
     it_is_what_was_asked_for(bench)
 
+    the_commands_of_the_probe_decide(bench)
+
     again = bench.play("playbooks/site.yml", variables=REPLICATED)
     assert (again.code, again.changed) == (0, 0), again.output[-6000:]
 
@@ -107,6 +112,19 @@ def it_is_what_was_asked_for(bench: Bench) -> None:
     assert not [name for name, value in passwords(bench).items() if value in servers]
     claims = kubectl(bench, "get", "statefulsets", "--namespace", "langsmith")["items"]
     assert "langsmith-clickhouse" not in {one["metadata"]["name"] for one in claims}
+
+
+def the_commands_of_the_probe_decide(bench: Bench) -> None:
+    """What a failed probe says to run, on a cluster of replicas."""
+    here, elsewhere = (
+        Place("https://langsmith", "langsmith:443", clickhouse=ClickHouse("clickhouse-langsmith", cluster))
+        for cluster in ("langsmith", "elsewhere")
+    )
+    nobody = "00000000-0000-0000-0000-000000000000"
+    for command in (commands.replicas(here), commands.stored(here, nobody), commands.clickhouse_log(here)):
+        answer = bench.ask(command)
+        assert not re.search("Exception|error|curl:", answer), f"{command}: {answer}"
+    assert "CLUSTER_DOESNT_EXIST" in bench.ask(commands.replicas(elsewhere))
 
 
 def passwords(bench: Bench) -> dict[str, str]:

@@ -5,16 +5,20 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.endpoint import ClickHouse, Place
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe import commands
 
+from sandbox.stores import external_clickhouse
 from tests.end_to_end.bench import INSTALLATION, Bench, left
 from tests.integration.clickhouse_servers import PASSWORD, USER, Setup, running
 
-pytestmark = [pytest.mark.sandbox, pytest.mark.story(minutes=4)]
+pytestmark = [pytest.mark.sandbox, pytest.mark.story(minutes=8)]
 
 SERVICE = "com.amazonaws.vpce.us-east-1.vpce-svc-0123456789abcdef0"
 MANAGED: dict[str, Any] = {
@@ -61,16 +65,25 @@ def test_a_server_outside_is_looked_at_before_anything_is_migrated_into_it(bench
         assert "nowhere" in wrong.output
 
 
+@pytest.fixture
+def theirs(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A server that only an endpoint leads to, with TLS; its address."""
+    monkeypatch.setenv("LANGSMITH_SANDBOX_STATE", str(bench.state))
+    external_clickhouse.configure("theirs", MANAGED["datastores_clickhouse_host"], USER, PASSWORD)
+    yield external_clickhouse.start("theirs")
+    external_clickhouse.stop("theirs")
+
+
 @pytest.mark.usefixtures("given")
-def test_a_managed_one_is_waited_for_until_it_is_accepted_and_its_endpoint_goes_with_the_installation(
-    bench: Bench,
+def test_a_managed_one_is_waited_for_serves_traces_and_its_endpoint_goes_with_the_installation(
+    bench: Bench, theirs: str, tmp_path: Path
 ) -> None:
     without = {**MANAGED, "langsmith_values": {"config": {"blobStorage": {"enabled": False}}}}
     refused = bench.play("playbooks/preflight.yml", variables=without)
     assert refused.code != 0
     assert "stay in your bucket" in refused.output
 
-    offered(bench, accept=False)
+    external_clickhouse.offer("theirs", SERVICE, accept=False)
     brief = {**MANAGED, "datastores_wait_timeout": 25}
     waiting = bench.play("playbooks/site.yml", "--tags", "network,datastores", variables=brief)
     assert waiting.code != 0
@@ -79,23 +92,29 @@ def test_a_managed_one_is_waited_for_until_it_is_accepted_and_its_endpoint_goes_
     (endpoint,) = interface_endpoints(ec2)
     assert endpoint["State"] == "pendingAcceptance"
     assert len(endpoint["SubnetIds"]) == ZONES
-    offered(bench, accept=True)
+    external_clickhouse.offer("theirs", SERVICE)
 
-    accepted = bench.play("playbooks/site.yml", "--tags", "datastores", variables=MANAGED)
-    assert accepted.code == 0, accepted.output[-6000:]
+    deployed = bench.play("playbooks/site.yml", variables=MANAGED)
+    assert deployed.code == 0, deployed.output[-6000:]
+    assert "LangSmith is ready" in deployed.output
     (endpoint,) = interface_endpoints(ec2)
     assert (endpoint["State"], endpoint["PrivateDnsEnabled"]) == ("available", True)
+    the_commands_of_the_probe_decide(bench, theirs, tmp_path)
 
     gone = bench.play("playbooks/teardown.yml", variables={"teardown_confirm": INSTALLATION})
     assert gone.code == 0, gone.output[-6000:]
     assert [one for one in left(bench) if "acme/clickhouse" not in one] == []
 
 
-def offered(bench: Bench, accept: bool) -> None:
-    """What LangChain offers, and whether it accepts who asks."""
+def the_commands_of_the_probe_decide(bench: Bench, address: str, folder: Path) -> None:
+    """What a failed probe says to run, where the endpoint's name resolves and its certificate is trusted."""
     name = MANAGED["datastores_clickhouse_host"]
-    offer = {"service_name": SERVICE, "private_dns_name": name, "address": "127.0.0.1", "accept": accept}
-    (bench.state / "settings.json").write_text(json.dumps({"managed_clickhouse": offer}))
+    authority = json.loads((bench.state / "endpoints.json").read_text())["ca_file"]
+    (folder / ".curlrc").write_text(f'resolve = "{name}:8443:{address}"\ncacert = "{authority}"\n')
+    place = Place("https://langsmith", "langsmith:443", clickhouse=ClickHouse(service=""))
+    answer = bench.ask(commands.stored(place, "00000000-0000-0000-0000-000000000000"), CURL_HOME=str(folder))
+    assert not re.search("Exception|error|curl:", answer), answer
+    assert "system.processes" in bench.ask(commands.clickhouse_log(place), CURL_HOME=str(folder))
 
 
 def interface_endpoints(ec2: Any) -> list[dict[str, Any]]:

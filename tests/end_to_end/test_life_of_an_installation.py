@@ -5,10 +5,13 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from pathlib import Path
 
 import pytest
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.endpoint import Place
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe import commands
 
 from tests.end_to_end.bench import INSTALLATION, ROOT, Bench, left
 
@@ -69,6 +72,8 @@ def test_a_killed_deployment_converges_stays_as_it_is_hides_its_secrets_and_leav
     assert deployed.code == 0, deployed.output[-6000:]
     assert "LangSmith is ready" in deployed.output
 
+    the_commands_of_the_probe_decide(bench)
+
     again = bench.play("playbooks/site.yml", verbose=True)
     assert (again.code, again.changed) == (0, 0), again.output[-6000:]
 
@@ -107,6 +112,16 @@ def test_a_killed_deployment_converges_stays_as_it_is_hides_its_secrets_and_leav
     gone = bench.play("playbooks/teardown.yml", variables={"teardown_confirm": INSTALLATION})
     assert gone.code == 0, gone.output[-6000:]
     assert left(bench) == []
+
+
+def the_commands_of_the_probe_decide(bench: Bench) -> None:
+    """What a failed probe says to run, beside the chart's own ClickHouse."""
+    place, nobody = Place("https://langsmith", "langsmith:443"), "00000000-0000-0000-0000-000000000000"
+    assert '"pending"' in bench.ask(commands.queue(place))
+    assert "latency_seconds" in bench.ask(commands.worker_times(place))
+    answer = bench.ask(commands.stored(place, nobody))
+    assert not re.search("Exception|error|curl:", answer), answer
+    assert "UNKNOWN_TABLE" in bench.ask(commands.stored(place, nobody).replace(" runs ", " nothing "))
 
 
 def no_duplicates(bench: Bench) -> None:

@@ -28,6 +28,7 @@ from typing import Any
 from ansible_collections.langsmith.aws.plugins.module_utils.clients.cluster_state import Cluster, Seen
 from ansible_collections.langsmith.aws.plugins.module_utils.clients.load import run_load
 from ansible_collections.langsmith.aws.plugins.module_utils.clients.trace_probe import probe
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.endpoint import ClickHouse
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.errors import ProjectError
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.langsmith import key_headers, parse_endpoint
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.load import options
@@ -86,7 +87,8 @@ def _probe(
 ) -> tuple[dict[str, Any], int]:
     endpoint = parse_endpoint(settings["endpoint"])
     told, inside = settings["probe"], settings.get("inside") or {}
-    wanted = Settings(**{**told, **inside, "thresholds": limits(told.get("thresholds"))})
+    clickhouse = ClickHouse.of(inside.get("release", "langsmith"), told.get("clickhouse"))
+    wanted = Settings(**{**told, **inside, "clickhouse": clickhouse, "thresholds": limits(told.get("thresholds"))})
     outcome = probe(endpoint, headers, settings["connection"], wanted, _cluster(**inside) if inside else None)
     found = summary(outcome.evidence, outcome.seconds)
     for bulky in ("answers", "charts"):

@@ -255,7 +255,8 @@ def probe(
     """
     http = HttpClient(endpoint.origin, **connection)
     compressor = zstd() if settings.compression == "zstd" else None
-    place = Place(endpoint.url, "{}:{}".format(*http.address), settings.namespace, settings.release)
+    address = "{}:{}".format(*http.address)
+    place = Place(endpoint.url, address, settings.namespace, settings.release, settings.clickhouse)
     try:
         return TraceProbe(LangSmith(http, endpoint, authorization), place, settings, cluster, compressor).run()
     finally:

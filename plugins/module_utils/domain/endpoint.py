@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import urlsplit
@@ -20,6 +20,25 @@ _COMPONENTS = {"dns": "dns", "tcp": "load-balancer", "tls": "certificate", "http
 
 
 @dataclass(frozen=True)
+class ClickHouse:
+    """LangSmith's ClickHouse: its Service in the installation's namespace, empty outside of the cluster.
+
+    ``cluster`` is the name of the cluster of replicas, empty where there are none. ``secret`` is the Secret of the
+    namespace that holds the way to it, with the keys of LangSmith's chart.
+    """
+
+    service: str = "langsmith-clickhouse"
+    cluster: str = ""
+    secret: str = "langsmith-clickhouse"  # noqa: S105 - the name of a Secret
+
+    @classmethod
+    def of(cls, release: str, given: Mapping[str, str | None] | None) -> ClickHouse:
+        """What was given of it; what was not is the one of the chart, which a release names after itself."""
+        told = {key: value for key, value in (given or {}).items() if value is not None}
+        return cls(**{"service": f"{release}-clickhouse", "secret": f"{release}-clickhouse", **told})
+
+
+@dataclass(frozen=True)
 class Place:
     """Where the URL leads and what the commands of the remedies name. ``address`` is ``host:port`` really reached."""
 
@@ -27,6 +46,7 @@ class Place:
     address: str
     namespace: str = "langsmith"
     release: str = "langsmith"
+    clickhouse: ClickHouse = ClickHouse()
 
     @property
     def host(self) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.endpoint import ClickHouse
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.langsmith import (
     Endpoint,
     key_headers,
@@ -39,6 +40,7 @@ PROBE_ARG_SPEC: dict[str, dict[str, Any]] = {
     "wait_sleep": {"type": "float", "default": 0.5},
     "thresholds": {"type": "dict", "options": {name: {"type": "float"} for name in LIMITS}},
     "release": {"type": "str", "default": "langsmith"},
+    "clickhouse": {"type": "dict", "options": {name: {"type": "str"} for name in ("service", "cluster", "secret")}},
     **CONNECTION_ARG_SPEC,
     **CLUSTER_REACH_ARG_SPEC,
 }
@@ -106,4 +108,5 @@ def _settings(params: Mapping[str, Any]) -> Settings:
         thresholds=limits(params["thresholds"]),
         namespace=params["namespace"],
         release=params["release"],
+        clickhouse=ClickHouse.of(params["release"], params["clickhouse"]),
     )

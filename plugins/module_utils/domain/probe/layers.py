@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.answers import Observed
@@ -17,8 +18,8 @@ UNKNOWN = "unknown"
 _LOGS = "kubectl -n {place.namespace} logs deployment/{place.release}-%s --tail=100"
 _STATE = "kubectl -n {place.namespace} describe deployment/{place.release}-%s"
 
-#: By layer: what to do, and the command that shows more.
-LAYERS: dict[str, tuple[str, str]] = {
+#: By layer: what to do, and the command that shows more, as a pattern or made of the place.
+LAYERS: dict[str, tuple[str, str | Callable[[Place], str]]] = {
     "dns": ("point {place.host} at the load balancer (an alias record) and look it up", "dig +short {place.host}"),
     "security-group": (
         "packets are dropped on the way: let this machine into the load balancer's security group, and the load "
@@ -73,7 +74,7 @@ LAYERS: dict[str, tuple[str, str]] = {
     ),
     "clickhouse-read": (
         "ClickHouse does not answer reads: see its memory, disk and running queries",
-        "kubectl -n {place.namespace} logs statefulset/{place.release}-clickhouse --tail=100",
+        commands.clickhouse_log,
     ),
     "blob-write": (
         "large payloads cannot be stored: see the write permission on bucket and KMS key of the roles of "
@@ -91,7 +92,7 @@ LAYERS: dict[str, tuple[str, str]] = {
     ),
     "replica-lag": (
         "answers differ from query to query, as those of replicas that lag do",
-        commands.replicas(Place("", "", "{place.namespace}", "{place.release}")),
+        commands.replicas,
     ),
     "quota": ("raise the workspace's usage limit, or wait until it is reset", _LOGS % "platform-backend"),
     "version": (
@@ -138,6 +139,12 @@ def blame(evidence: Evidence, layer: str, *neighbours: str, advice: str = "", co
     return Blame(UNKNOWN)
 
 
+def command_of(layer: str, place: Place) -> str:
+    """The command that shows more of a layer."""
+    command = LAYERS[layer][1]
+    return command.format(place=place) if isinstance(command, str) else command(place)
+
+
 def passed(rule: str, layer: str, subject: str, observed: str, expected: str, source: str = "") -> Judged:
     """The finding that all is well."""
     return Judged(Finding(f"probe.{rule}", "pass", layer, subject, observed, expected, source=source))
@@ -155,8 +162,8 @@ def wrong(
     source: str = "",
 ) -> Judged:
     """A finding that is no pass, with its remedy and witness."""
-    advice, command = LAYERS[found.layer]
-    command = found.command or command.format(place=place)
+    advice = LAYERS[found.layer][0]
+    command = found.command or command_of(found.layer, place)
     remedy = f"{found.advice or advice.format(place=place)}: {command}"
     seen = "; ".join(part for part in (observed, found.why) if part)
     finding = Finding(f"probe.{rule}", status, found.layer, subject, seen, expected, remedy, source)

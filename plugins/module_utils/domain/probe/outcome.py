@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.endpoint import ClickHouse
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe.evidence import Evidence
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe.thresholds import LIMITS
 
@@ -16,7 +17,8 @@ from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe.thresho
 class Settings:
     """What to do: ``project`` empty for one of the probe's own; times in seconds, ``thresholds`` by stage.
 
-    ``compression`` is ``none`` or ``zstd``. ``namespace`` and ``release`` are where the installation is in Kubernetes.
+    ``compression`` is ``none`` or ``zstd``. ``namespace`` and ``release`` are where the installation is in Kubernetes,
+    ``clickhouse`` is what its commands ask.
     """
 
     project: str = ""
@@ -28,6 +30,7 @@ class Settings:
     thresholds: Mapping[str, float] = field(default_factory=lambda: dict(LIMITS))
     namespace: str = "langsmith"
     release: str = "langsmith"
+    clickhouse: ClickHouse = field(default_factory=ClickHouse)
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,12 @@ from __future__ import annotations
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.answers import Observed
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe.evidence import Evidence, stage_passed
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe.layers import (
-    LAYERS,
     UNKNOWN,
     Blame,
     Judged,
     answered,
     blame,
+    command_of,
     passed,
     wrong,
 )
@@ -54,7 +54,7 @@ def unreached(answer: Observed, evidence: Evidence) -> Blame:
     reached = f"{place.address} takes connections"
     if answer.timed_out:
         # A handshake that is refused is a listener's, one that hangs may be anybody's on the way.
-        return Blame(UNKNOWN, reached, command=LAYERS["certificate"][1].format(place=place))
+        return Blame(UNKNOWN, reached, command=command_of("certificate", place))
     return Blame("load-balancer", reached)
 
 
