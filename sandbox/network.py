@@ -7,11 +7,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import ipaddress
 import os
-import random
 import socket
 
 from sandbox import state
@@ -33,15 +31,17 @@ def prefix() -> int:
 
 
 def _free_prefix() -> int:
-    candidates = list(range(2, 127, 2))
-    random.shuffle(candidates)
-    for number in candidates:
+    for number in state.share(range(2, 127, 2)):
         # The API server's own service always listens in a sandbox that runs.
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.settimeout(1)
-            if probe.connect_ex((f"127.{number + 1}.0.1", 443)) != 0:
-                return number
+        if not any(_listens(f"127.{number + 1}.0.1", port) for port in (443, 443 + LOW_PORT_OFFSET)):
+            return number
     raise state.StateError("every loopback range is used by a sandbox; stop one")
+
+
+def _listens(address: str, port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex((address, port)) == 0
 
 
 def loopback(address: str) -> str:

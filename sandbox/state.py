@@ -14,13 +14,14 @@ import os
 import random
 import secrets
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 FOLDER_VARIABLE = "LANGSMITH_SANDBOX_STATE"
 SETTINGS_VARIABLE = "LANGSMITH_SANDBOX_SETTINGS"
+SHARE_VARIABLE = "SANDBOX_SHARE"
 REGION = "us-east-1"
 # Below the range that Linux gives to outgoing connections (32768 up), so that a stopped part finds its port free again.
 PORTS = range(12000, 20000)
@@ -113,9 +114,19 @@ def port(name: str) -> int:
     return int(once("ports.json", name, lambda known: _free_port(set(known.values()))))
 
 
+def share(numbers: Sequence[int]) -> list[int]:
+    """Those of `numbers` that may be chosen from, in any order: all, or by $SANDBOX_SHARE, as `0/2`, each second.
+
+    A number is chosen some time before anybody listens on it, so what starts sandboxes side by side keeps them apart.
+    """
+    index, _, of = os.environ.get(SHARE_VARIABLE, "0/1").partition("/")
+    chosen = list(numbers[int(index) :: int(of)])
+    random.shuffle(chosen)
+    return chosen
+
+
 def _free_port(taken: set[int]) -> int:
-    candidates = [number for number in PORTS if number not in taken]
-    random.shuffle(candidates)
+    candidates = [number for number in share(PORTS) if number not in taken]
     for number in candidates:
         with socket.socket() as probe:
             try:

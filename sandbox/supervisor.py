@@ -56,7 +56,7 @@ def start(
     port: int | None = None,
     version: str = "",
     ready: Callable[[], bool] | None = None,
-    timeout: float = 20,
+    timeout: float = 60,
     inherit: bool = True,
 ) -> int:
     """Start the part `name` unless it runs already, wait until `ready` says so, and return its pid.

@@ -10,6 +10,13 @@ from collections.abc import Iterator
 import pytest
 
 
+def pytest_configure() -> None:
+    """Workers of one run start sandboxes at the same moment, each with ports and addresses of its own."""
+    worker, workers = os.environ.get("PYTEST_XDIST_WORKER"), os.environ.get("PYTEST_XDIST_WORKER_COUNT")
+    if worker and workers:
+        os.environ["SANDBOX_SHARE"] = f"{worker.removeprefix('gw')}/{workers}"
+
+
 @pytest.fixture(scope="session", autouse=True)
 def nobodys_account() -> Iterator[None]:
     """No test, and no program that one starts, meets the profile, keys or endpoint of whoever runs it."""

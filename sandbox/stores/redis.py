@@ -23,7 +23,7 @@ import redis
 from sandbox import state, supervisor
 from sandbox.stores import front, process
 
-START_SECONDS = 30
+START_SECONDS = 60
 # "Supported and restricted commands" of the ElastiCache user guide; CONFIG gets a secret name, for the token's changes.
 RESTRICTED = ("BGREWRITEAOF", "BGSAVE", "DEBUG", "MIGRATE", "REPLICAOF", "SAVE", "SHUTDOWN", "SLAVEOF", "SYNC", "PSYNC")
 

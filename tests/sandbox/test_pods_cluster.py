@@ -31,7 +31,7 @@ IMAGES = {
     "web": [sys.executable, "-u", "-m", "http.server"],
     "absent": None,
 }
-SECONDS = 40
+SECONDS = 120
 
 
 def wait_for(what: str, condition: Callable[[], Any], seconds: float = SECONDS) -> Any:

@@ -33,6 +33,16 @@ def test_parts_that_ask_at_once_get_different_ports() -> None:
     assert len(set(ports)) == 24
 
 
+def test_sandboxes_that_start_side_by_side_choose_from_numbers_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(state.SHARE_VARIABLE, raising=False)
+    assert sorted(state.share(range(5))) == [0, 1, 2, 3, 4]
+    shares = []
+    for number in range(2):
+        monkeypatch.setenv(state.SHARE_VARIABLE, f"{number}/2")
+        shares.append(sorted(state.share(range(5))))
+    assert shares == [[0, 2, 4], [1, 3]]
+
+
 def test_the_issuer_has_the_form_of_eks_and_is_kept() -> None:
     first = state.issuer()
     prefix, _, identifier = first.rpartition("/")

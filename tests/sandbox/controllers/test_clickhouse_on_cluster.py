@@ -150,9 +150,14 @@ def test_a_setting_that_needs_a_restart_restarts_one_server_after_the_other(inst
     installed.cluster.patch(SERVERS, settled(installed), wanted)
     until("the first is not restarted", lambda: pod_of(installed, NAMES[0]).get("metadata", {}).get("uid") != before[0])
     seen = []
-    while (installed.cluster.get(SERVERS, NAMESPACE, "acme") or {})["status"]["status"] != "Completed":
-        ready = [_ready(pod_of(installed, name)) for name in NAMES]
-        seen.append(ready)
+
+    def over() -> bool:
+        # The second is asked first: once it is away, the first has come back and stays.
+        seen.append([_ready(pod_of(installed, name)) for name in reversed(NAMES)])
+        status = (installed.cluster.get(SERVERS, NAMESPACE, "acme") or {})["status"]["status"]
+        return bool(status == "Completed")
+
+    until("the servers are not restarted", over, SECONDS)
     settled(installed)
     assert [False, False] not in seen
     assert [pod_of(installed, name)["metadata"]["uid"] for name in NAMES] != before

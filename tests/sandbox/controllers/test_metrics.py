@@ -153,7 +153,7 @@ def test_an_autoscaler_gives_a_pod_that_burns_too_much_a_second_one(measured: Wo
         found = measured.cluster.get(HPA, "burn", "burner")
         return found is not None and (found.get("status") or {}).get("desiredReplicas") == 2
 
-    until("not scaled up", rescaled, seconds=80)
+    until("not scaled up", rescaled, seconds=180)
     until("no second pod", lambda: len(burning_pods(measured)) == 2)
     found = measured.cluster.get(HPA, "burn", "burner")
     assert found is not None

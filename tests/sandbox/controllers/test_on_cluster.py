@@ -296,8 +296,8 @@ def test_a_claim_gets_an_ebs_volume_in_its_pods_zone_that_grows_and_goes(world: 
     world.cluster.patch(CLAIM, claim, {"spec": {"resources": {"requests": {"storage": "30Gi"}}}})
     until("not grown", lambda: claim_of(world, namespace)["status"]["capacity"]["storage"] == "30Gi")
     assert ec2.describe_volumes(VolumeIds=[handle])["Volumes"][0]["Size"] == 30
-    reasons = {reason for _, reason, _ in world.events(claim)}
-    assert {"Provisioning", "ProvisioningSucceeded", "Resizing", "FileSystemResizeSuccessful"} <= reasons
+    told = {"Provisioning", "ProvisioningSucceeded", "Resizing", "FileSystemResizeSuccessful"}
+    until("not told", lambda: told <= {reason for _, reason, _ in world.events(claim)})
 
     world.cluster.delete(STATEFUL_SET, namespace, "db")
     world.cluster.delete(CLAIM, namespace, "data-db-0")

@@ -17,7 +17,7 @@ from sandbox.controllers.kubernetes import ApiError, Cluster, Kind, Object
 
 NAME = "acme"
 ZONES = ("us-east-1a", "us-east-1b")
-SECONDS = 40
+SECONDS = 120
 EVENT = Kind("/api/v1", "events", "Event")
 NAMESPACE = Kind("/api/v1", "namespaces", "Namespace", namespaced=False)
 ROLES = {
@@ -116,7 +116,7 @@ class World:
         """Install a chart of the sandbox by its release name, which is its own."""
         chart = state.REPOSITORY / "sandbox" / "charts" / release
         arguments = [str(Path(self._found["bin"]) / "helm"), "upgrade", "--install", release, str(chart)]
-        arguments += ["--namespace", namespace, "--create-namespace", "--wait", "--timeout", "60s"]
+        arguments += ["--namespace", namespace, "--create-namespace", "--wait", "--timeout", "240s"]
         arguments += ["--kubeconfig", self._found["kubernetes"]["admin_kubeconfig"], "--values", "-"]
         done = subprocess.run(arguments, input=json.dumps(values), capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr

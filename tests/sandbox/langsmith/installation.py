@@ -19,7 +19,7 @@ from typing import Any
 from sandbox import state
 
 REPOSITORY = Path(__file__).resolve().parents[3]
-DEADLINE_SECONDS = 30.0
+DEADLINE_SECONDS = 120.0
 ADMIN_EMAIL = "admin@example.org"
 ADMIN_PASSWORD = "Correct-Horse-7-Battery"
 BUCKET = "acme-blobs"
@@ -212,5 +212,5 @@ def environment(postgres: str, redis: str, clickhouse: tuple[str, int, str, str]
         "FF_TRACE_TIERS_ENABLED": "true",
         "TRACE_TIER_TTL_DURATION_SEC_MAP": '{ "longlived": 34560000, "shortlived": 1209600 }',
         "REDIS_RUNS_EXPIRY_SECONDS": "21600",
-        "SANDBOX_CONNECT_SECONDS": "3",
+        "SANDBOX_CONNECT_SECONDS": "20",
     }

@@ -72,6 +72,11 @@ def stored_ids(store: ClickHouse, found: Measured) -> set[str]:
     return {row["id"] for row in rows}
 
 
+def roots(store: ClickHouse) -> int:
+    """How many traces are stored, of all tests."""
+    return int(store.rows("SELECT count() AS n FROM runs WHERE is_root")[0]["n"])
+
+
 @contextlib.contextmanager
 def in_background(target: Target, load: Settings) -> Iterator[list[Measured]]:
     """The load while the block runs; the list holds what it measured once the block has been left."""
@@ -145,9 +150,9 @@ def _expire_some(queue: Queue) -> int:
 def test_what_is_lost_when_the_workers_die_and_runs_expire_is_counted_exactly(
     target: Target, langsmith: Installation, store: ClickHouse, queue: Queue
 ) -> None:
-    load = settings(rate=60.0, duration=4.0)
+    load, before = settings(rate=60.0, duration=8.0), roots(store)
     with in_background(target, load) as result:
-        until(lambda: store.rows("SELECT count() AS n FROM runs WHERE is_root")[0]["n"] > 20, "some are stored")
+        until(lambda: roots(store) > before + 20, "some are stored")
         with killed_workers(langsmith):
             until(lambda: queue.depth()["pending"] >= 8, "the backlog grows")
             gone = _expire_some(queue)
@@ -156,7 +161,7 @@ def test_what_is_lost_when_the_workers_die_and_runs_expire_is_counted_exactly(
                 queue.redis("ZADD", queue.key("lease"), 0, task)
     found = result[0]
     stored = stored_ids(store, found)
-    assert found.accepted == found.sent == 1200
+    assert found.accepted == found.sent == 2400
     assert found.lost == gone > 0
     assert found.visible == len(stored)
     assert found.accepted == found.visible + found.lost
@@ -208,15 +213,15 @@ def test_a_run_that_two_tables_hold_is_told_as_a_duplicate(target: Target, store
 def test_refused_runs_are_counted_by_status_and_what_was_accepted_is_still_exact(
     target: Target, store: ClickHouse, without_redis: Outage
 ) -> None:
-    load = settings(rate=40.0, duration=5.0, runs_per_trace=1, drain_timeout=30.0)
+    load, before = settings(rate=40.0, duration=10.0, runs_per_trace=1, drain_timeout=30.0), roots(store)
     with in_background(target, load) as result:
-        until(lambda: store.rows("SELECT count() AS n FROM runs WHERE is_root")[0]["n"] > 20, "some are stored")
+        until(lambda: roots(store) > before + 20, "some are stored")
         with without_redis():
             time.sleep(0.7)
     found = result[0]
     refused = sum(found.refused.values()) + sum(found.unanswered.values())
     assert set(found.refused) == {"500"}
-    assert found.sent == 200 == found.accepted + refused
+    assert found.sent == 400 == found.accepted + refused
     stored = stored_ids(store, found)
     assert len(stored) == found.visible + found.stored_unaccepted
     assert found.lost == found.accepted - found.visible
@@ -296,14 +301,14 @@ def slow_inserts(store: ClickHouse, seconds_per_row: float) -> Iterator[None]:
 def test_the_capacity_of_a_slow_installation_is_found(target: Target, store: ClickHouse) -> None:
     said: list[str] = []
     load = settings(
-        rate=10.0, find_capacity=True, duration=3.0, steps_max=5, runs_per_trace=1, visible_p95=5.0, traces_max=1000
+        rate=5.0, find_capacity=True, duration=3.0, steps_max=5, runs_per_trace=1, visible_p95=5.0, traces_max=1000
     )
     # 0.04 s for each row let 25 traces/s through. What comes faster piles up, and twice that shows within the 3 s.
     with slow_inserts(store, 0.04):
         found = run_load(target, load, say=said.append)
     best = capacity(found.steps)
     assert best is not None, said
-    assert 10 <= best < 80, said
+    assert 5 <= best < 80, said
     assert not all(step.holds for step in found.steps), said
     assert len(said) >= len(found.steps)
     assert found.accepted == found.visible == len(stored_ids(store, found))
