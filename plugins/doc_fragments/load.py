@@ -89,7 +89,9 @@ options:
         type: float
         default: 60
       drain_timeout:
-        description: Seconds to wait after the sending until all that was accepted is visible.
+        description:
+          - Seconds to wait after the sending until all that was accepted is visible.
+          - Ids for which reading has no answer are asked for again for up to twice as long.
         type: float
         default: 300
       index:

@@ -155,8 +155,9 @@ def argument_spec() -> dict[str, dict[str, Any]]:
 def main() -> None:
     """Run the module."""
     module = AnsibleAWSModule(argument_spec=argument_spec(), supports_check_mode=True)
+    store = SecretsManager(module.client("secretsmanager"))
     try:
-        result = ensure(SecretsManager(module.client("secretsmanager")), connect, module.params, module.check_mode)
+        result = ensure(store, connect, module.params, module.check_mode, module.no_log_values.add)
     except (ProjectError, ValueError) as error:
         module.fail_json(msg=f"langsmith_api_key: {error}")
     module.exit_json(**result)

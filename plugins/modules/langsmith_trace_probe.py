@@ -17,10 +17,12 @@ description:
   - Times each stage and reports a finding for each. A layer is named only by two witnesses, the stage that failed and a
     neighbour of it that passed. Where the neighbour is missing RV(layer) is V(unknown).
   - With O(kubeconfig) the queue's counters, the workers' own times and the readiness of the pods are read too. They are
-    trusted in this order, after the answers of the API.
+    trusted in this order, after the answers of the API. The readiness needs C(list) of C(deployments) and
+    C(statefulsets) in the API group C(apps) too; what may not be read is left out, and a warning names it.
   - A LangSmith that is not healthy is a result, not a failure of the module.
   - With O(load) it sends a load in place of the one trace.
-  - The module writes on each run, so its result is changed whenever it wrote.
+  - The module writes on each run, so its result is changed whenever it wrote. A write without an answer may have been
+    done, so it counts as one, and what it may have left is removed too.
 extends_documentation_fragment:
   - langsmith.aws.connection
   - langsmith.aws.cluster_reach
@@ -54,8 +56,9 @@ options:
     type: str
   project:
     description:
-      - Project to send to. It is made where it is missing.
-      - Without it the probe makes a project of its own.
+      - Project to send to. It is made where it is missing and stays, as others may send to it; only the probe's traces
+        are removed from it.
+      - Without it the probe makes a project of its own, which is removed with all that is in it.
     type: str
   keep:
     description: Whether to leave project and traces where they are instead of removing them.
@@ -245,7 +248,9 @@ def main() -> None:
         # Only a key in Secrets Manager needs AWS, which takes longer to load than the rest of the module.
         from ansible_collections.langsmith.aws.plugins.module_utils.clients.secretsmanager import read_value
 
-        return read_value(connected(module, ["secretsmanager"])["secretsmanager"], name, key)
+        value = read_value(connected(module, ["secretsmanager"])["secretsmanager"], name, key)
+        module.no_log_values.add(value)
+        return value
 
     try:
         if module.params["load"]:

@@ -29,6 +29,8 @@ SMALL_DISK = ("unshare", "-rm", "sh", "-c", 'mount -t tmpfs -o size=256m none "$
 #: A disk that takes so many bytes a second, for which the rows of one run are seconds of work.
 SLOW_INSERTS = "<max_local_write_bandwidth>2000</max_local_write_bandwidth>"
 BACKLOG_TASKS = 40_000
+#: The web page at a path of the API.
+PAGE_FOR_API = "location = /api/v1/sessions { root /tmp/build; try_files $uri $uri/ /index.html; }"
 
 Break = Callable[[World, dict[str, Any]], AbstractContextManager[None]]
 
@@ -135,19 +137,24 @@ def _other_workspace(world: World, options: dict[str, Any]) -> Iterator[None]:
     yield
 
 
-@contextlib.contextmanager
-def _small_bodies_only(world: World, _options: dict[str, Any]) -> Iterator[None]:
-    path = world.folder / "nginx.conf"
-    before = path.read_text(encoding="utf-8")
-    path.write_text(before.replace("client_max_body_size 25M", "client_max_body_size 32k"), encoding="utf-8")
-    world.services.stop("frontend")
-    world.services.start("frontend")
-    try:
-        yield
-    finally:
-        path.write_text(before, encoding="utf-8")
+def _frontend_with(changed: str) -> Break:
+    """The frontend with another line in the place of the one that bounds bodies, which is there once."""
+
+    @contextlib.contextmanager
+    def broken(world: World, _options: dict[str, Any]) -> Iterator[None]:
+        path = world.folder / "nginx.conf"
+        before = path.read_text(encoding="utf-8")
+        path.write_text(before.replace("client_max_body_size 25M;", changed), encoding="utf-8")
         world.services.stop("frontend")
         world.services.start("frontend")
+        try:
+            yield
+        finally:
+            path.write_text(before, encoding="utf-8")
+            world.services.stop("frontend")
+            world.services.start("frontend")
+
+    return broken
 
 
 def _without_part(part: str, start: Callable[[World], object]) -> Break:
@@ -357,6 +364,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault("packets dropped behind the load balancer", "security-group", _dropped_behind_the_balancer, "unknown"),
     Fault("platform-backend stopped", "platform-backend", _without("platform-backend")),
     Fault("backend stopped", "backend", _without("backend")),
+    Fault("a web page in the place of the API", "endpoint", _frontend_with(PAGE_FOR_API)),
     Fault("a wrong key", "auth", _nothing, options={"api_key": "lsv2_sk_of_nobody"}),
     Fault("a read-only key", "auth", _read_only_key),
     Fault("a wrong workspace", "workspace", _other_workspace),
@@ -365,13 +373,13 @@ FAULTS: tuple[Fault, ...] = (
     Fault("Redis stopped", "redis", _without_part("redis-faults", lambda _: redis.start("faults"))),
     Fault("Redis without memory", "redis", _redis_without_memory),
     Fault("platform-backend that may not write to Redis", "platform-backend", _reading_platform_backend),
-    Fault("a limit on bodies", "frontend", _small_bodies_only),
+    Fault("a limit on bodies", "frontend", _frontend_with("client_max_body_size 32k;")),
     Fault("a bucket that may not be written", "blob-write", lambda world, _: world.policy("s3:PutObject")),
     Fault("a bucket that may not be read", "blob-read", lambda world, _: world.policy("s3:GetObject")),
     Fault("workers stopped", "ingest-workers", _without("ingest-queue"), "unknown", {"wait_timeout": 4.0}),
     Fault("a queue too long for its worker", "backlog", _backlog, "unknown", {"wait_timeout": 6.0}),
-    Fault("a full disk of ClickHouse", "clickhouse-write", _full_disk, "", {"wait_timeout": 6.0}),
-    Fault("a worker whose user only reads", "clickhouse-write", _reading_worker, "unknown", {"wait_timeout": 6.0}),
+    Fault("a full disk of ClickHouse", "clickhouse-write", _full_disk, "", {"wait_timeout": 15.0}),
+    Fault("a worker whose user only reads", "clickhouse-write", _reading_worker, "unknown", {"wait_timeout": 15.0}),
     Fault(
         "slow inserts",
         "clickhouse-write",
@@ -379,7 +387,7 @@ FAULTS: tuple[Fault, ...] = (
         "unknown",
         {"wait_timeout": 40.0, "thresholds": {"visible": 2.0, "queue_delay": 2.0}},
     ),
-    Fault("a lost patch", "lost-patch", _lost_patch, "", {"wait_timeout": 6.0}),
+    Fault("a lost patch", "lost-patch", _lost_patch, "", {"wait_timeout": 20.0}),
     Fault("a replica that is behind", "replica-lag", _replica_behind, "", {"wait_timeout": 10.0}),
 )
 

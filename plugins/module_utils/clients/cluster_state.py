@@ -16,7 +16,7 @@ from ansible_collections.langsmith.aws.plugins.module_utils.clients.http_client 
     HttpError,
 )
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.errors import ProjectError
-from ansible_collections.langsmith.aws.plugins.module_utils.domain.forwarding import is_ready
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.forwarding import DeniedError, is_ready
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe import documents, inside
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe.evidence import Latency, QueueSample, Workload
 
@@ -31,10 +31,14 @@ _STORED = "langsmith_ingestion_worker_to_store_latency_seconds"
 
 @dataclass(frozen=True)
 class Seen:
-    """Workloads by component, and the names of the ready pods of the ingestion workers."""
+    """Workloads by component, and the names of the ready pods of the ingestion workers.
+
+    ``reason`` says what may not be seen; the rest is there.
+    """
 
     workloads: Mapping[str, Workload]
     workers: tuple[str, ...] = ()
+    reason: str = ""
 
 
 class Cluster:
@@ -46,6 +50,7 @@ class Cluster:
     def __init__(self, release: str, dial: Dial, see: Callable[[], Seen], close: Callable[[], None]) -> None:
         self.workloads: Mapping[str, Workload] = {}
         self.reason = ""
+        self._unreached = ""
         self._release = release
         self._dial = dial
         self._see = see
@@ -54,20 +59,21 @@ class Cluster:
         self._workers: tuple[str, ...] = ()
 
     def look(self) -> None:
-        """Reads ``workloads`` by component anew, or the ``reason`` why there are none."""
+        """Reads ``workloads`` by component anew, or the ``reason`` why some or all are missing."""
         try:
             seen = self._see()
         except ProjectError as error:
             self.workloads, self.reason = {}, str(error)
+            self._unreached = self.reason
             return
-        self.workloads, self.reason = seen.workloads, ""
+        self.workloads, self.reason, self._unreached = seen.workloads, seen.reason, ""
         self._workers = seen.workers[:MOST_WORKERS]
 
     def sample(self, at: float, *, times: bool = False) -> QueueSample:
         """The queue now, with the workers' times where they are wanted; a reason where it cannot be read."""
-        if self.reason:
-            # What cannot list pods cannot reach them either, and every try would take its time from the probe.
-            return QueueSample(at, reason=self.reason)
+        if self._unreached:
+            # Without an API server or credentials every try would only take its time from the probe.
+            return QueueSample(at, reason=self._unreached)
         try:
             counts = documents.queue_counters(self._get(*_PLATFORM, inside.COUNTERS).json())
             if "pending" not in counts:
@@ -120,14 +126,27 @@ def connect(kubeconfig: str, namespace: str, release: str) -> Cluster:
     return Cluster(release, forward.dial, lambda: see(forward.read, namespace, release), forward.close)
 
 
-#: Reads what the API server has at a path within seconds; ``None`` where it has nothing. Raises ProjectError.
+#: Reads what the API server has at a path within seconds; ``None`` where it has nothing. Raises ProjectError, for a
+#: right that is missing DeniedError.
 Read = Callable[[str, float], "dict[str, Any] | None"]
 
 
 def see(read: Read, namespace: str, release: str) -> Seen:
-    """The Deployments and StatefulSets of a release, and its workers' pods that are ready. Raises ProjectError."""
+    """The Deployments and StatefulSets of a release, and its workers' pods that are ready, as far as they may be read.
+
+    Raises ProjectError where nothing can be asked.
+    """
     apps, core = f"/apis/apps/v1/namespaces/{namespace}", f"/api/v1/namespaces/{namespace}"
-    sets = [item for kind in ("deployments", "statefulsets") for item in _items(read(f"{apps}/{kind}", TIMEOUT_S))]
+    denied: list[str] = []
+
+    def listed(path: str) -> list[dict[str, Any]]:
+        try:
+            return _items(read(path, TIMEOUT_S))
+        except DeniedError as error:
+            denied.append(str(error))
+            return []
+
+    sets = [item for kind in ("deployments", "statefulsets") for item in listed(f"{apps}/{kind}")]
     found = {
         name.removeprefix(f"{release}-"): Workload(
             entry.get("status", {}).get("readyReplicas", 0), entry["spec"].get("replicas", 1)
@@ -135,9 +154,9 @@ def see(read: Read, namespace: str, release: str) -> Seen:
         for entry in sets
         if (name := entry["metadata"]["name"]).startswith(f"{release}-")
     }
-    pods = _items(read(f"{core}/pods", TIMEOUT_S))
-    workers = [pod["metadata"]["name"] for pod in pods if is_ready(pod)]
-    return Seen(found, tuple(name for name in workers if name.startswith(f"{release}-ingest-queue-")))
+    workers = [pod["metadata"]["name"] for pod in listed(f"{core}/pods") if is_ready(pod)]
+    ours = tuple(name for name in workers if name.startswith(f"{release}-ingest-queue-"))
+    return Seen(found, ours, "; ".join(denied))
 
 
 def _items(listed: dict[str, Any] | None) -> list[dict[str, Any]]:

@@ -24,6 +24,7 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.forwarding import DialError
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.langsmith import blank
 
 #: Connects to a host and port within seconds, in place of resolving and connecting. Raises DialError or OSError.
 Dial = Callable[[str, int, float], socket.socket]
@@ -65,7 +66,10 @@ class Timings:
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back. ``headers`` have lower-case names; ``truncated`` says that the body went on beyond the bound."""
+    """What came back. ``headers`` have lower-case names; ``truncated`` says that the body went on beyond the bound.
+
+    ``sent`` are the headers of the request, by which the texts for people know what not to tell.
+    """
 
     method: str
     url: str
@@ -75,6 +79,7 @@ class Answer:
     truncated: bool
     timings: Timings
     tls: dict[str, str] = field(default_factory=dict)
+    sent: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def content_type(self) -> str:
@@ -82,8 +87,13 @@ class Answer:
         return self.headers.get("content-type", "").partition(";")[0].strip().lower()
 
     def head(self, characters: int = 200) -> str:
-        """The start of the body on one line, for a message."""
-        return " ".join(self.body[: characters * 4].decode("utf-8", "replace").split())[:characters]
+        """The start of the body on one line, for a message; what it repeats of the caller's key is blanked."""
+        told = blank(self.body.decode("utf-8", "replace"), self.sent)
+        return " ".join(told[: characters * 4].split())[:characters]
+
+    def told(self, name: str) -> str:
+        """A header for a message, empty where it was not sent; blanked as the body's start is."""
+        return blank(self.headers.get(name, ""), self.sent)
 
     def json(self) -> Any:
         """The body as JSON. Raises ``ValueError`` when it is something else, an HTML page say."""
@@ -252,6 +262,10 @@ class HttpClient:
             raise HttpError(
                 failure.phase, failure.reason, url=url, timed_out=failure.timed_out, timings=Timings(**marks)
             ) from failure
+        except BaseException:
+            # An interrupt say: whoever cleans up after it needs a connection on which no answer is due.
+            self.close()
+            raise
 
     def close(self) -> None:
         """Ends the kept connection; the next request opens another."""
@@ -387,7 +401,7 @@ class HttpClient:
         except http.client.IncompleteRead as error:
             raise _Failure("http", _cut_reason(len(error.partial), error.expected)) from error
         except http.client.HTTPException as error:
-            raise _Failure("http", _protocol_reason(error)) from error
+            raise _Failure("http", _protocol_reason(error, headers)) from error
         except OSError as error:
             raise _Failure("http", f"the connection broke before the answer: {error.strerror or error}") from error
         if truncated or response.will_close:
@@ -402,6 +416,7 @@ class HttpClient:
             truncated=truncated,
             timings=Timings(**marks),
             tls=dict(self._tls),
+            sent=headers,
         )
 
     def _timeout_reason(self, marks: dict[str, float]) -> str:
@@ -524,7 +539,7 @@ def _cut_reason(received: int, missing: int | None) -> str:
     return f"the answer was cut off after {received} bytes{rest}"
 
 
-def _protocol_reason(error: http.client.HTTPException) -> str:
+def _protocol_reason(error: http.client.HTTPException, sent: Mapping[str, str]) -> str:
     if isinstance(error, http.client.RemoteDisconnected):
         return "the connection was closed without an answer"
-    return f"the answer is no HTTP ({type(error).__name__}: {str(error)[:100]!r})"
+    return f"the answer is no HTTP ({type(error).__name__}: {blank(str(error), sent)[:100]!r})"

@@ -5,9 +5,14 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+from types import SimpleNamespace
 from typing import Any
 
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.errors import ProjectError
+
+#: Seconds that a program may take to give credentials; for EKS it takes one.
+PROGRAM_SECONDS = 30.0
 
 
 class KubeconfigError(ProjectError):
@@ -17,13 +22,16 @@ class KubeconfigError(ProjectError):
 def load(path: str) -> Any:
     """The ``Configuration`` of the current context with its credentials. Raises KubeconfigError.
 
-    A program that gives the credentials is run, which for EKS takes a second.
+    A program that gives the credentials is run, which for EKS takes a second; one that hangs is ended.
     """
     try:
         from kubernetes import client, config
+        from kubernetes.config import exec_provider
         from kubernetes.config.config_exception import ConfigException
     except ImportError as error:
         raise KubeconfigError(f"the Python package kubernetes is needed where this module runs: {error}") from error
+    # The package waits for such a program without a bound, now and when it renews what has expired.
+    exec_provider.subprocess = SimpleNamespace(**{**vars(subprocess), "Popen": _Program})
     settings = client.Configuration()
     told = _Told(logging.ERROR)
     logging.getLogger().addHandler(told)
@@ -39,6 +47,18 @@ def load(path: str) -> Any:
         reason = _bare("; ".join(told.words)) or "it has neither a token nor a certificate"
         raise KubeconfigError(f"kubeconfig {path} gives no credentials: {reason}")
     return settings
+
+
+class _Program(subprocess.Popen[str]):
+    """A program that is ended where it does not end by itself."""
+
+    def communicate(self, input: str | None = None, timeout: float | None = None) -> tuple[str, str]:  # noqa: A002
+        try:
+            return super().communicate(input, timeout or PROGRAM_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            command: Any = self.args
+            raise TimeoutError(f"the program {command[0]} did not end within {PROGRAM_SECONDS:g} s") from None
 
 
 class _Told(logging.Handler):

@@ -45,7 +45,10 @@ Dial = Callable[[str, int, float], Any]
 
 
 class Load:
-    """One load of one installation. Used as a context: leaving it ends every thread and removes the project."""
+    """One load of one installation. Used as a context: leaving it ends every thread and removes the project.
+
+    What the answer to a write does not tell is taken as written, so a project that may be there is removed as well.
+    """
 
     def __init__(
         self,
@@ -82,7 +85,11 @@ class Load:
         self._queue = self._queue_reader(queue_dial)
 
     def __enter__(self) -> Load:
-        self._open_project()
+        try:
+            self._open_project()
+        except BaseException:
+            self._leave()
+            raise
         reader, requests = self._new_reader(), Requests(self._runs, self._sizes, self.project_id, self._pool)
         self._watcher = Watcher(self._new_reader(), self._books)
         self._sampler = Sampler(self._timeline.begin, self._progress, self._queue)
@@ -92,31 +99,34 @@ class Load:
 
     def __exit__(self, *_error: object) -> None:
         self._books.stop.set()
-        self._watcher.end()
-        self._sampler.end()
-        with self._timeline.span("clean up"):
-            self._clean_up()
-        for client in self._clients:
-            client.close()
+        try:
+            self._watcher.end()
+            self._sampler.end()
+        except KeyboardInterrupt:
+            self._interrupt("interrupted at the end")
+        self._leave()
 
     def send(self) -> None:
         """Send all of it. KeyboardInterrupt ends it early and is noted, not raised."""
+        if self.interrupted:
+            return
         try:
             if self._load.find_capacity:
                 self._search()
             else:
                 self._send()
         except KeyboardInterrupt:
-            self._interrupt("interrupted while sending")
-        if self._books.error:
-            self._interrupt(self._books.error)
+            self._told_to_end()
 
     def settle(self) -> None:
         """Wait until all is visible or lost and look up every id. KeyboardInterrupt leaves the books open."""
         try:
-            self._settling.settle()
+            if self._phases:
+                self._settling.settle()
         except KeyboardInterrupt:
             self._interrupt("interrupted while accounting")
+        if self._books.error:
+            self._interrupt(self._books.error)
 
     def measured(self) -> Measured:
         """All that is known by now."""
@@ -160,13 +170,18 @@ class Load:
         """Add what is known once the load has been left: the clean-up, and how long all of it took."""
         found.whole = round(time.monotonic() - self._timeline.begin, 3)
         found.phases = self._timeline.spans
-        found.problems = self._books.problems
+        found.problems, found.interrupted = self._books.problems, self.interrupted
         found.projects = [{"id": self.project_id, "name": self._load.project, "kept": not self._removed}]
         return found
 
     def _interrupt(self, reason: str) -> None:
         self.interrupted = "; ".join(filter(None, (self.interrupted, reason)))
         self._books.stop.set()
+
+    def _told_to_end(self) -> None:
+        """Someone does not want to wait: what is left to do is bounded."""
+        self._interrupt("interrupted while sending")
+        self._settling.hurry()
 
     # Sending
 
@@ -187,6 +202,9 @@ class Load:
             stride = watching.stride(rate, load.visible_p95, load.duration)
             phase = Phase(OpenLoop(arrivals, self._sizes, self._position), rate, load.duration, stride)
             self._phase(phase)
+            if self._books.stop.is_set():
+                # A step that was cut off says nothing of its rate.
+                return
             drained = self._settling.await_watched()
             step = capacity.judge_step(rate, phase.measured(self.began, load.runs_per_trace), load.visible_p95)
             self._steps.append(step)
@@ -213,7 +231,7 @@ class Load:
             try:
                 _join(threads)
             except KeyboardInterrupt:
-                self._interrupt("interrupted while sending")
+                self._told_to_end()
                 _join(threads)
             phase.ended = time.monotonic()
         for client in clients:
@@ -236,19 +254,37 @@ class Load:
         info = self._api.info()
         if not isinstance(info.document, dict) or "version" not in info.document:
             raise ProjectError(f"no load was sent, as this is no LangSmith that answers: {info.observed.describe()}")
-        wanted = str(uuid.uuid4())
-        made = self._api.create_project(wanted, self._load.project)
-        if not made.observed.succeeded:
-            raise ProjectError(f"no load was sent, as no project can be made: {made.observed.describe()}")
-        found = made.document.get("id") if isinstance(made.document, dict) else None
-        self.project_id = str(found or wanted)
+        self.project_id = str(uuid.uuid4())
+        made = self._api.create_project(self.project_id, self._load.project)
+        if made.observed.succeeded:
+            found = made.document.get("id") if isinstance(made.document, dict) else None
+            self.project_id = str(found or self.project_id)
+            return
+        reason = f"no load was sent, as no project can be made: {made.observed.describe()}"
+        if made.observed.phase == "http" or made.observed.is_server_error:
+            # It may be there all the same, so what follows is the end of a load that sent nothing.
+            self._interrupt(reason)
+            return
+        self.project_id = ""
+        raise ProjectError(reason)
+
+    def _leave(self) -> None:
+        """Remove the project and end every connection, also when told to end meanwhile."""
+        with self._timeline.span("clean up"):
+            try:
+                self._clean_up()
+            except KeyboardInterrupt:
+                self._interrupt("interrupted while removing the project")
+                self._clean_up()
+        for client in self._clients:
+            client.close()
 
     def _clean_up(self) -> None:
-        if self._load.keep:
+        if not self.project_id or (self._load.keep and self._phases):
             return
         answer = self._api.delete_project(self.project_id).observed
-        self._removed = answer.succeeded
-        if not answer.succeeded:
+        self._removed = answer.succeeded or answer.status == 404
+        if not self._removed:
             self._books.problem(f"project {self._load.project} is left: {answer.describe()}")
 
     def _client(self) -> HttpClient:
@@ -293,7 +329,7 @@ def run_load(
     """One load, or one share of it. ``say`` is told each step of a search.
 
     SIGINT (KeyboardInterrupt in the main thread) ends the sending; what was sent is still accounted for and removed.
-    Raises ProjectError when nothing was sent, ``ValueError`` for options that the HTTP client cannot use.
+    Raises ProjectError when nothing was written, ``ValueError`` for options that the HTTP client cannot use.
     """
     running = Load(target, load, dial=dial, queue_dial=queue_dial, say=say)
     with running:

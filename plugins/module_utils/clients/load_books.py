@@ -32,6 +32,11 @@ class Books:
             if text not in self.problems and len(self.problems) < PROBLEMS_MOST:
                 self.problems.append(text)
 
+    def fail(self, what: str, error: Exception) -> None:
+        """Note the error that ended a thread, and let the others stop."""
+        self.error = f"{what} failed: {type(error).__name__}: {error}"
+        self.stop.set()
+
 
 class Timeline:
     """What was done from when to when, in seconds since the load began. ``begin`` is monotonic."""

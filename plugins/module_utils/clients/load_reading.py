@@ -77,9 +77,20 @@ class Reader:
             document = answer.json()
         except ValueError:
             document = None
-        if answer.status != 200 or not isinstance(document, dict) or not isinstance(document.get("runs"), list):
+        if answer.status != 200 or not _is_page(document):
             raise ProjectError(f"reading back: status {answer.status}: {answer.head(160)}")
-        return document
+        found: dict[str, Any] = document
+        return found
+
+
+def _is_page(document: Any) -> bool:
+    """Whether an answer has the form of one that holds runs."""
+    return (
+        isinstance(document, dict)
+        and isinstance(document.get("runs"), list)
+        and all(isinstance(run, dict) for run in document["runs"])
+        and isinstance(document.get("cursors") or {}, dict)
+    )
 
 
 def _waits(run: dict[str, Any]) -> list[float]:
@@ -133,6 +144,13 @@ class Watcher:
         self._thread.join()
 
     def _work(self) -> None:
+        try:
+            self._watch()
+        except Exception as error:
+            # Whatever it is, the load ends in order: what was sent is accounted for and removed.
+            self._books.fail("the watcher", error)
+
+    def _watch(self) -> None:
         took = 0.0
         while not self._ended.wait(watching.pause(took)):
             now = time.monotonic()

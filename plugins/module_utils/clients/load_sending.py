@@ -103,8 +103,7 @@ class Sender:
                 batch = None
         except Exception as error:
             # Whatever it is, the load ends in order: what was sent is accounted for and removed.
-            self._books.error = f"a sender failed: {type(error).__name__}: {error}"
-            self._books.stop.set()
+            self._books.fail("a sender", error)
             if batch is not None:
                 runs = self._runs_per_trace
                 with self._books.lock:

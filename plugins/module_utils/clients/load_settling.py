@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 
 from ansible_collections.langsmith.aws.plugins.module_utils.clients.http_client import HttpError
@@ -14,6 +15,10 @@ from ansible_collections.langsmith.aws.plugins.module_utils.clients.load_sending
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.errors import ProjectError
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.load import watching
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.load.measured import latencies
+
+#: Seconds that are left for the books once the load was told to end: whoever told it soon ends it by force, and then
+#: what it wrote would stay.
+HURRY_SECONDS = 20.0
 
 
 class Settling:
@@ -41,67 +46,74 @@ class Settling:
         self._reader = reader
         self._watcher = watcher
         self._sampler = sampler
+        self._latest = math.inf
         self.complete = self.certain = False
         self.drain: float | None = None
         self.stored = latencies()["stored"]
 
+    def hurry(self) -> None:
+        """From now on take ``HURRY_SECONDS`` at most."""
+        self._latest = min(self._latest, time.monotonic() + HURRY_SECONDS)
+
     def await_watched(self) -> bool:
         """Wait until every watched trace is visible; whether that came to pass in time."""
-        begin = time.monotonic()
+        until = time.monotonic() + self._drain_timeout
         with self._timeline.span("drain"):
-            while self._watcher.open and time.monotonic() - begin < self._drain_timeout:
-                if self._is_settled():
+            while self._watcher.open and time.monotonic() < min(until, self._latest):
+                if self._is_settled() or self._books.error:
                     break
                 time.sleep(watching.QUERY_SECONDS)
         return self._watcher.forget() == 0
 
     def _is_settled(self) -> bool:
-        now = time.monotonic() - self._timeline.begin
-        return watching.settled(self._sampler.backlog, self._last_sighting - self._timeline.begin, now)
+        return self._nothing_comes(self._last_sighting, time.monotonic())
+
+    def _nothing_comes(self, last_sighting: float, now: float) -> bool:
+        begin = self._timeline.begin
+        return watching.settled(self._sampler.backlog, last_sighting - begin, now - begin)
 
     @property
     def _last_sighting(self) -> float:
         return max(self._watcher.last_sighting, self._phases[-1].ended if self._phases else self._timeline.begin)
 
     def settle(self) -> None:
-        """Drain, then look every id up, then those that are missing again until they are there or the time is over."""
+        """Drain, then look every id up, and those that are missing again until they are there or the time is over."""
         ended = self._phases[-1].ended if self._phases else time.monotonic()
         self.await_watched()
         last = self._last_sighting
+        drained_by, until = (min(ended + times * self._drain_timeout, self._latest) for times in (1, 2))
+        ledger = self._books.ledger
         with self._timeline.span("account"):
-            self.complete = self._look_up(everything=True, until=ended + 2 * self._drain_timeout)
-            while self._books.ledger.missing:
-                before = self._books.ledger.missing
-                asked = self._look_up(everything=False, until=ended + 2 * self._drain_timeout)
-                self.complete = self.complete and asked
-                if self._books.ledger.missing < before:
-                    last = time.monotonic()
-                    continue
+            self._look_up(until)
+            while (ledger.missing or ledger.unasked) and time.monotonic() < until:
+                before = ledger.missing
+                self._look_up(until)
                 now = time.monotonic()
-                self.certain = watching.settled(
-                    self._sampler.backlog, last - self._timeline.begin, now - self._timeline.begin
-                )
-                if self.certain or now - ended > self._drain_timeout:
+                if ledger.missing < before:
+                    last = now
+                    continue
+                self.certain = self._nothing_comes(last, now)
+                # An id without an answer is asked for longer: nothing is known of it.
+                if not ledger.unasked and (self.certain or now > drained_by):
                     break
                 time.sleep(watching.LOOK_SECONDS)
-        if self.complete and not self._books.ledger.missing:
+        self.complete = not ledger.unasked
+        if self.complete and not ledger.missing:
             self.certain = True
             self.drain = round(max(last - ended, 0.0), 3)
 
-    def _look_up(self, *, everything: bool, until: float) -> bool:
-        """Ask for ids in blocks; whether every block was answered. After the moment ``until`` none is asked for."""
-        answered = True
-        for block in self._books.ledger.blocks(watching.IDS_PER_QUERY, everything=everything):
+    def _look_up(self, until: float) -> None:
+        """Ask for ids in blocks, for none after the moment ``until``. One without an answer stays to be asked for."""
+        for block in self._books.ledger.blocks(watching.IDS_PER_QUERY):
             if time.monotonic() > until:
-                return False
+                return
             try:
                 found, waits = self._reader.look(block)
             except (HttpError, ProjectError) as error:
                 self._books.problem(str(error))
-                answered = False
+                # An installation that cannot answer is not asked without a pause.
+                time.sleep(watching.QUERY_SECONDS)
                 continue
-            self._books.ledger.sight(found)
-            if everything:
-                for wait in waits:
-                    self.stored.add(wait)
-        return answered
+            self._books.ledger.sight(block, found)
+            for wait in waits:
+                self.stored.add(wait)

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -33,7 +34,7 @@ def observe(
     headers: Mapping[str, str] | None = None,
     body: bytes | None = None,
 ) -> tuple[Observed, Answer | None]:
-    """One request. What a target has behind its ``?`` may be a right to read, so it stays out of the evidence."""
+    """One request. What an address has behind its ``?`` may be a right to read, so it stays out of the evidence."""
     request = f"{method} {http.origin}{target.partition('?')[0]}"
     try:
         answer = http.request(method, target, headers=headers, body=body)
@@ -84,8 +85,8 @@ def _answered(stage: str, request: str, answer: Answer, at: float) -> Observed:
         request=request,
         status=answer.status,
         content_type=answer.content_type,
-        server=answer.headers.get("server", ""),
-        location=answer.headers.get("location", ""),
+        server=answer.told("server"),
+        location=re.split("[?#]", answer.told("location"), maxsplit=1)[0],
         head="" if went_well else answer.head(),
         shape=shape,
         seconds=answer.timings.total or 0.0,

@@ -19,7 +19,9 @@ from urllib.parse import urlencode, urlsplit
 from ansible_collections.langsmith.aws.plugins.module_utils.clients import kubeconfig
 from ansible_collections.langsmith.aws.plugins.module_utils.clients.tunnel import PROTOCOL, ForwardedSocket, Tunnel
 from ansible_collections.langsmith.aws.plugins.module_utils.domain import forwarding
-from ansible_collections.langsmith.aws.plugins.module_utils.domain.forwarding import ClusterHost, DialError
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.forwarding import ClusterHost, DeniedError, DialError
+
+_NEEDED = "; reaching into a namespace needs get of services, list of pods, and get and create of pods/portforward"
 
 
 class PortForward:
@@ -54,8 +56,11 @@ class PortForward:
         return caller
 
     def read(self, target: str, timeout: float) -> dict[str, Any] | None:
-        """The object or list that the API server has at a path, or None where it has none. Raises DialError."""
-        return self._get(self._connected(), target, time.monotonic() + timeout)
+        """The object or list that the API server has at a path, or None where it has none.
+
+        Raises DialError; DeniedError where others may be read.
+        """
+        return self._get(self._connected(), target, time.monotonic() + timeout, needed="")
 
     def close(self) -> None:
         """End every connection that is still open, and its thread."""
@@ -95,13 +100,13 @@ class PortForward:
         slices = self._get(api, f"{path}?{ours}", deadline) or {}
         return forwarding.endpoint(service, port, slices.get("items", []))
 
-    def _get(self, api: _Api, target: str, deadline: float) -> dict[str, Any] | None:
-        """One object or list as its JSON has it, or None where it is not there."""
+    def _get(self, api: _Api, target: str, deadline: float, needed: str = _NEEDED) -> dict[str, Any] | None:
+        """One object or list as its JSON has it, or None where it is not there; ``needed`` ends a refusal."""
         status, body = api.get(target, _left(deadline))
         if status == 404:
             return None
         if status != 200:
-            raise self._refused(status, body)
+            raise self._refused(status, body, needed=needed)
         found: dict[str, Any] = json.loads(body)
         return found
 
@@ -119,15 +124,13 @@ class PortForward:
         except (OSError, websocket.WebSocketException) as error:
             raise DialError(f"the port-forward to {pod} failed: {error}") from error
 
-    def _refused(self, status: int, body: bytes | str | None, pod: str = "") -> DialError:
+    def _refused(self, status: int, body: bytes | str | None, pod: str = "", needed: str = _NEEDED) -> DialError:
         message = _message(body) or f"status {status}"
         if status == 404 and pod:
             return DialError(f"there is no Service and no pod {pod}")
         if status in (401, 403):
-            return DialError(
-                f"the API server refuses the user of {self._kubeconfig}: {message}; reaching into a namespace needs"
-                " get of services, list of pods, and get and create of pods/portforward"
-            )
+            kind = DeniedError if status == 403 else DialError
+            return kind(f"the API server refuses the user of {self._kubeconfig}: {message}{needed}")
         return DialError(f"the API server answers {status}: {message}")
 
 

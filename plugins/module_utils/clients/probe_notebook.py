@@ -17,6 +17,9 @@ from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe.evidenc
     stage_passed,
 )
 
+#: Seconds that the first look at the cluster may take; credentials, and each answer, have bounds of their own.
+LOOK_SECONDS = 60.0
+
 
 class Notebook:
     """Answers, runs and samples in the order in which they came. ``cluster`` is ``None`` where none is to be asked."""
@@ -64,7 +67,12 @@ class Notebook:
         if self._cluster is None:
             return
         if self._first_look is not None:
-            self._first_look.join()
+            self._first_look.join(LOOK_SECONDS)
+            if self._first_look.is_alive():
+                # Whoever asked it again would wait for the same.
+                self._cluster = None
+                self.add(cluster_reason=f"the cluster did not answer within {LOOK_SECONDS:g} s")
+                return
             self._first_look = None
         else:
             self._cluster.look()

@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from ansible_collections.langsmith.aws.plugins.module_utils.clients.cluster_state import Cluster
@@ -20,7 +21,7 @@ from ansible_collections.langsmith.aws.plugins.module_utils.clients.trace_readin
 from ansible_collections.langsmith.aws.plugins.module_utils.domain import trace
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.endpoint import Place
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.errors import ProjectError
-from ansible_collections.langsmith.aws.plugins.module_utils.domain.langsmith import Endpoint
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.langsmith import Endpoint, may_have_written
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe import documents
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe.evidence import (
     Evidence,
@@ -34,12 +35,23 @@ from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe.outcome
 Compressor = Callable[[bytes], bytes]
 
 
+class ProbeInterruptedError(ProjectError):
+    """A probe that was told to end, and has cleaned up. ``outcome`` is what it noted until then."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__("the probe was told to end before it was done; run it again")
+        self.outcome = outcome
+
+
 @dataclass
 class _Project:
+    """Where runs go. ``created``: it may be of this probe's making; ``confirmed``: an answer said that it is there."""
+
     id: str = ""
     name: str = ""
     tenant: str = ""
     created: bool = False
+    confirmed: bool = False
     removed: bool = False
 
 
@@ -61,27 +73,38 @@ class TraceProbe:
         self._project = _Project()
         self._control_project = ""
         self._sent: dict[str, trace.Run] = {}
+        #: The traces that may be there, whether an answer said so or none came.
+        self._traces: set[str] = set()
         self._root_document: Any = None
 
     def run(self) -> Outcome:
-        """All stages as far as they lead, then the cleaning up, whatever happened."""
+        """All stages as far as they lead, then the cleaning up, whatever happened.
+
+        Raises ProbeInterruptedError after the cleaning up where KeyboardInterrupt came.
+        """
+        interrupted = False
         try:
             self._notes.begin_looking_inside()
             reached = self._reach()
             self._notes.look_inside()
             if reached and self._send():
                 self._read_back()
+        except KeyboardInterrupt:
+            interrupted = True
         finally:
             self._clean_up()
-        root = self._notes.runs.get("root")
+        if interrupted:
+            raise ProbeInterruptedError(self._outcome())
+        return self._outcome()
+
+    def _outcome(self) -> Outcome:
+        root, project = self._notes.runs.get("root"), self._project
         return Outcome(
             evidence=self._notes.evidence,
-            wrote=self._project.created or bool(self._sent),
+            wrote=project.created or bool(self._traces),
             run_id=root.run_id if root else "",
             trace_url=self._trace_url(root),
-            project={"name": self._project.name, "id": self._project.id, "kept": not self._project.removed}
-            if self._project.id
-            else {},
+            project={"name": project.name, "id": project.id, "kept": not project.removed} if project.id else {},
             seconds=self._api.clock(),
         )
 
@@ -113,17 +136,22 @@ class TraceProbe:
 
     def _open_project(self) -> bool:
         name = self._settings.project or f"probe-{uuid.uuid4().hex[:12]}"
-        wanted = str(uuid.uuid4())
-        reply = self._notes.note(self._api.create_project(wanted, name))
+        # The id is the probe's own, so that it can be removed where no answer tells of it.
+        self._project = _Project(str(uuid.uuid4()), name, created=True)
+        reply = self._notes.note(self._api.create_project(self._project.id, name))
         if reply.observed.succeeded:
-            tenant = documents.text(reply.document, "tenant_id")
-            self._project = _Project(documents.text(reply.document, "id") or wanted, name, tenant, created=True)
-            return True
-        if reply.observed.status != 409:
-            return False
-        found = self._notes.note(self._api.projects("project_lookup", name=name))
-        self._project = _Project(documents.first_id(found.document), name)
-        return bool(self._project.id)
+            self._project.id = documents.text(reply.document, "id") or self._project.id
+            self._project.tenant = documents.text(reply.document, "tenant_id")
+            self._project.confirmed = True
+        elif reply.observed.status == 409:
+            found = self._notes.note(self._api.projects("project_lookup", name=name))
+            self._project.id = documents.first_id(found.document)
+            self._project.confirmed = bool(self._project.id)
+            # A name that nobody else knows is taken by a request that something on the way has repeated.
+            self._project.created = not self._settings.project
+        elif not may_have_written(reply.observed):
+            self._project = _Project()
+        return self._project.confirmed
 
     def _control_read(self) -> bool:
         self._control_project = self._control_project or self._project.id
@@ -173,15 +201,24 @@ class TraceProbe:
         """Neighbours of an ingestion that failed: platform-backend's own look at the key, and backend's ingestion."""
         self._notes.note(self._api.me())
         patch = trace.run_fields(run, "patch", self._project.id)
-        if self._notes.passes(self._api.update_run("backend_write", run.id, patch)):
-            # It wrote a part of the run, which has to be removed in the end.
-            self._sent.setdefault("root", run)
+        # It writes a part of the run, which has to be removed in the end.
+        write = partial(self._api.update_run, "backend_write", run.id, patch)
+        self._notes.note(self._writing([run], write))
 
     def _post(self, stage: str, operation: trace.Operation, runs: list[trace.Run]) -> Reply:
         content_type, body = trace.encode_multipart(runs, operation, self._project.id, uuid.uuid4().hex)
         if self._compressor is None:
-            return self._api.ingest(stage, content_type, body)
-        return self._api.ingest(stage, content_type, self._compressor(body), "zstd")
+            return self._writing(runs, partial(self._api.ingest, stage, content_type, body))
+        return self._writing(runs, partial(self._api.ingest, stage, content_type, self._compressor(body), "zstd"))
+
+    def _writing(self, runs: list[trace.Run], send: Callable[[], Reply]) -> Reply:
+        """The answer to a write of these runs; their traces are noted before it, as it may be the last thing done."""
+        new = {run.trace_id for run in runs} - self._traces
+        self._traces |= new
+        reply = send()
+        if not may_have_written(reply.observed):
+            self._traces -= new
+        return reply
 
     def _register(self, role: Role, run: trace.Run) -> None:
         self._sent[role] = run
@@ -205,14 +242,20 @@ class TraceProbe:
             reading.try_feedback()
 
     def _clean_up(self) -> None:
-        if self._settings.keep or not self._project.id:
+        project = self._project
+        if self._settings.keep or not project.id:
             return
-        if self._project.created:
-            removed = self._notes.note(self._api.delete_project(self._project.id))
-            self._project.removed = removed.observed.succeeded
-        elif self._sent:
-            traces = [run.id for role, run in self._sent.items() if role != "child"]
-            self._notes.note(self._api.delete_traces(self._project.id, traces))
+        if self._settings.project:
+            # Whoever named it may have others send to it, so it stays even where it is of this probe's making.
+            if self._traces:
+                self._notes.note(self._api.delete_traces(project.id, sorted(self._traces)))
+            return
+        reply = self._api.delete_project(project.id)
+        never_there = reply.observed.status == 404 and not project.confirmed
+        if never_there:
+            reply = replace(reply, observed=replace(reply.observed, stage="cleanup_in_vain"))
+        self._notes.note(reply)
+        project.removed = reply.observed.succeeded or never_there
 
     def _trace_url(self, root: SentRun | None) -> str:
         if root is None:

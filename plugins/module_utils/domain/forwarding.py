@@ -22,6 +22,10 @@ class DialError(ProjectError):
         self.timed_out = timed_out
 
 
+class DeniedError(DialError):
+    """The API server is there and knows the user, who has no right to this one thing."""
+
+
 @dataclass(frozen=True)
 class ClusterHost:
     """A Service's or a pod's name in a namespace; ``pod`` where the name itself says that it is a pod's."""

@@ -1,11 +1,15 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where the parts of LangSmith's API are under an installation's URL."""
+"""Where LangSmith's API is under an installation's URL, who calls it, and what an answer to a write leaves open."""
 
 from __future__ import annotations
 
+import base64
+from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
+
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.answers import Observed
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,31 @@ def key_headers(api_key: str, workspace_id: str | None = None) -> dict[str, str]
     if not api_key or not all("!" <= character <= "~" for character in api_key):
         raise ValueError("the API key is empty or holds a blank or a special character; store the bare key")
     return {"x-api-key": api_key, **({"X-Tenant-Id": workspace_id} if workspace_id else {})}
+
+
+def blank(text: str, headers: Mapping[str, str]) -> str:
+    """What somebody else told, without what the headers prove their caller by, as an answer may repeat it.
+
+    Give it the whole text: one that was cut before may end in a part of a key.
+    """
+    for secret in filter(None, _secrets(headers)):
+        text = text.replace(secret, "********")
+    return text
+
+
+def _secrets(headers: Mapping[str, str]) -> tuple[str, str, str]:
+    """The key, the token, and the password that a token of basic authentication holds, each as far as it is there."""
+    sent = {name.lower(): value for name, value in headers.items()}
+    scheme, _blank, token = sent.get("authorization", "").partition(" ")
+    password = base64.b64decode(token).decode().partition(":")[2] if scheme == "Basic" else ""
+    return sent.get("x-api-key", ""), token, password
+
+
+def may_have_written(answer: Observed) -> bool:
+    """Whether what was asked for may have been done: it was, or neither an answer nor its want says that it was not."""
+    if answer.status is None:
+        return answer.phase == "http"
+    return answer.succeeded or answer.status == 409 or answer.is_server_error
 
 
 def parse_endpoint(url: str) -> Endpoint:

@@ -52,9 +52,13 @@ class Api(Protocol):
 #: Makes the API of the installation at an endpoint for the caller of these headers, by connection options.
 Connect = Callable[[Endpoint, "dict[str, str]", Mapping[str, Any]], Api]
 _ApiFor = Callable[["dict[str, str]"], Api]
+#: Is told each secret value before it is used, so that no result and no log holds it.
+Hide = Callable[[str], None]
 
 
-def ensure(store: SecretStore, connect: Connect, params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
+def ensure(
+    store: SecretStore, connect: Connect, params: Mapping[str, Any], check_mode: bool, hide: Hide
+) -> dict[str, Any]:
     """The result of the module. Raises ``ProjectError`` or ``ValueError``."""
     endpoint = parse_endpoint(params["url"])
 
@@ -67,7 +71,7 @@ def ensure(store: SecretStore, connect: Connect, params: Mapping[str, Any], chec
         # What a deletion hides cannot be judged, so the secret comes back first.
         store.restore(actual)
         actual = store.read(name)
-    state = _state(actual, key, api_for)
+    state = _state(actual, key, api_for, hide)
     tags = tag_change(params["tags"], actual.tags if actual else {}, params["purge_tags"])
     result: dict[str, Any] = {
         "changed": state != "works" or bool(tags),
@@ -77,7 +81,7 @@ def ensure(store: SecretStore, connect: Connect, params: Mapping[str, Any], chec
     if check_mode or not result["changed"]:
         return result
     if state != "works":
-        result["workspace_id"], value = _make(store, api_for, params)
+        result["workspace_id"], value = _make(store, api_for, params, hide)
         actual = _store(store, actual, params, value)
         result["secret"]["arn"] = actual.arn
     if actual is not None:
@@ -92,11 +96,12 @@ def _tag(store: SecretStore, actual: Actual, change: TagChange) -> None:
         store.untag(actual, change.remove)
 
 
-def _state(actual: Actual | None, key: str, api_for: _ApiFor) -> str:
+def _state(actual: Actual | None, key: str, api_for: _ApiFor, hide: Hide) -> str:
     """``missing``, ``refused`` or ``works``."""
     stored = (actual.values or {}).get(key) if actual is not None else None
     if not stored:
         return "missing"
+    hide(stored)
     try:
         headers = key_headers(stored)
     except ValueError:
@@ -104,15 +109,17 @@ def _state(actual: Actual | None, key: str, api_for: _ApiFor) -> str:
     return "works" if api_key.key_works(api_for(headers).projects().observed) else "refused"
 
 
-def _make(store: SecretStore, api_for: _ApiFor, params: Mapping[str, Any]) -> tuple[str, str]:
+def _make(store: SecretStore, api_for: _ApiFor, params: Mapping[str, Any], hide: Hide) -> tuple[str, str]:
     """Workspace and a new key that was seen to work."""
     password = store.read_value(params["password_secret"]["name"], params["password_secret"]["key"])
+    hide(password)
     reply = api_for({}).login(params["email"], password)
-    bearer = {"Authorization": f"Bearer {api_key.access_token(reply.observed, reply.document, params['email'])}"}
+    hide(token := api_key.access_token(reply.observed, reply.document, params["email"]))
+    bearer = {"Authorization": f"Bearer {token}"}
     reply = api_for(bearer).workspaces()
     workspace = api_key.choose_workspace(reply.observed, reply.document, params["workspace"])
     reply = api_for({**bearer, "X-Tenant-Id": workspace}).create_key(params["description"])
-    value = api_key.created_key(reply.observed, reply.document)
+    hide(value := api_key.created_key(reply.observed, reply.document))
     if not api_key.key_works(api_for(key_headers(value)).projects().observed):
         raise ProjectError(
             "LangSmith refuses the key that it has just made; see the log of backend. Nothing was stored."

@@ -56,7 +56,7 @@ LOAD_ARG_SPEC: dict[str, Any] = {
 
 
 class Send(Protocol):
-    """Sends a load. Raises ProjectError when nothing was sent, ``ValueError`` for the connection's options."""
+    """Sends a load. Raises ProjectError when nothing was written, ``ValueError`` for the connection's options."""
 
     def __call__(self, target: Target, load: Settings, *, say: Callable[[str], None] | None) -> Measured: ...
 

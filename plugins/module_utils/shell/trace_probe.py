@@ -40,7 +40,11 @@ PROBE_ARG_SPEC: dict[str, dict[str, Any]] = {
     "wait_sleep": {"type": "float", "default": 0.5},
     "thresholds": {"type": "dict", "options": {name: {"type": "float"} for name in LIMITS}},
     "release": {"type": "str", "default": "langsmith"},
-    "clickhouse": {"type": "dict", "options": {name: {"type": "str"} for name in ("service", "cluster", "secret")}},
+    "clickhouse": {
+        "type": "dict",
+        # The name of a Secret, and none of what it holds.
+        "options": {"service": {"type": "str"}, "cluster": {"type": "str"}, "secret": {"type": "str", "no_log": False}},
+    },
     **CONNECTION_ARG_SPEC,
     **CLUSTER_REACH_ARG_SPEC,
 }

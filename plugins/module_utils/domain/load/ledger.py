@@ -67,6 +67,7 @@ class Ledger:
     accepted: Bits = field(default_factory=Bits)
     unaccepted: Bits = field(default_factory=Bits)
     seen: Bits = field(default_factory=Bits)
+    looked_up: Bits = field(default_factory=Bits)
     repeated: Bits = field(default_factory=Bits)
     refused: Counter[str] = field(default_factory=Counter)
     unanswered: Counter[str] = field(default_factory=Counter)
@@ -83,9 +84,11 @@ class Ledger:
         else:
             self.refused[str(status)] += count
 
-    def sight(self, numbers: Sequence[int]) -> None:
-        """Book what one reading of some ids brought, each number as often as it was there."""
-        for number, times in Counter(numbers).items():
+    def sight(self, asked: Sequence[int], found: Sequence[int]) -> None:
+        """Book what one reading of the numbers ``asked`` brought, each as often as it was there."""
+        for number in asked:
+            self.looked_up.add(number)
+        for number, times in Counter(found).items():
             self.seen.add(number)
             if times > 1 and number not in self.repeated:
                 self.repeated.add(number)
@@ -96,12 +99,14 @@ class Ledger:
         """Accepted runs that have not been seen."""
         return (self.accepted.whole() & ~self.seen.whole()).bit_count()
 
-    def blocks(self, size: int, *, everything: bool) -> Iterator[list[int]]:
-        """Numbers to look for, in lists of ``size``: all that were sent, or the accepted ones not yet seen."""
-        if everything:
-            wanted = self.accepted.whole() | self.unaccepted.whole()
-        else:
-            wanted = self.accepted.whole() & ~self.seen.whole()
+    @property
+    def unasked(self) -> int:
+        """Runs that were sent and for which no reading has had an answer yet."""
+        return (self._sent & ~self.looked_up.whole()).bit_count()
+
+    def blocks(self, size: int) -> Iterator[list[int]]:
+        """Numbers to look for, in lists of ``size``: those never looked up, and the accepted ones not yet seen."""
+        wanted = self._sent & ~self.looked_up.whole() | self.accepted.whole() & ~self.seen.whole()
         block: list[int] = []
         for number in _ones(wanted):
             block.append(number)
@@ -110,6 +115,10 @@ class Ledger:
                 block = []
         if block:
             yield block
+
+    @property
+    def _sent(self) -> int:
+        return self.accepted.whole() | self.unaccepted.whole()
 
     def account(self) -> Account:
         """The sums, and the first numbers of what was lost or came twice."""

@@ -43,7 +43,7 @@ def result(measured: Measured, load: Settings, url: str, timeout: float) -> dict
         "backlog": [{"at": one.at, "pending": one.pending, "retry": one.retry} for one in measured.backlog],
         "drain_seconds": measured.drain,
         "capacity": _found_capacity(measured, best) if load.find_capacity else None,
-        "load_class": _load_class(load, rates["accepted"], best),
+        "load_class": _load_class(load, measured, rates["accepted"], best),
         "problems": measured.problems,
         "interrupted": measured.interrupted,
         "projects": measured.projects,
@@ -86,8 +86,13 @@ def _found_capacity(measured: Measured, best: float | None) -> dict[str, Any]:
     }
 
 
-def _load_class(load: Settings, accepted: float | None, best: float | None) -> str | None:
-    """The class that was sent, or after a search the one that is carried."""
+def _load_class(load: Settings, measured: Measured, accepted: float | None, best: float | None) -> str | None:
+    """The class of a load that was carried, or after a search the one that is; ``None`` where none was."""
     if load.find_capacity:
         return None if best is None else load_class.carried_class(best)
-    return None if accepted is None else load_class.needed_class(accepted)
+    p95 = measured.latencies["visible"].percentile(95)
+    carried = measured.complete and not measured.lost and p95 is not None and p95 <= load.visible_p95
+    if accepted is None or not carried:
+        return None
+    # The last trace leaves before the time is over, so what was accepted by then is a little more than was asked for.
+    return load_class.needed_class(min(accepted, measured.offered_rate or accepted))

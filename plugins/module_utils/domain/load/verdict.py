@@ -76,7 +76,12 @@ def _accounted(case: _Case) -> list[Finding]:
     sums = f"{found.accepted} accepted = {found.visible} visible + {found.lost} missing"
     if not found.complete:
         observed = f"not every id could be looked up: {sums}"
-        remedy = "the books are not closed: see load.interrupted and the answers of reading, then run it again"
+        remedy = (
+            "the books are not closed: see load.interrupted, then run it again"
+            if found.interrupted
+            else "reading had no answer for some ids until twice drain_timeout was over: see the answers of reading in"
+            " problems, raise drain_timeout where they only come too slowly, and run it again"
+        )
         return [case.finding("lost", "unknown", observed, expected, remedy)]
     if not found.lost:
         return [case.finding("lost", "pass", f"{sums}, each looked up by its id", expected)]

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.answers import Observed
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe import commands, thresholds
@@ -24,10 +25,12 @@ from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe.layers 
 )
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe.queue import (
     counters,
+    has_passed,
     queue_trend,
     slow_part,
     stored_meanwhile,
 )
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe.reach import dropped, gateway, refused
 
 #: Below this share of free disk ClickHouse refuses new parts, as it reserves their room before it writes them.
 FULL_DISK_PCT = 1.0
@@ -131,7 +134,7 @@ def queue_delay(evidence: Evidence) -> list[Judged]:
         why = "whether it was stored late or read late is not told"
         found = Blame(UNKNOWN, command=commands.stored(place, run.run_id), why=why)
         return [wrong("queue_delay", found, place, run.run_id, observed, expected, status="unknown", source=source)]
-    found = slow_part(evidence) or _slow_unseen(evidence)
+    found = slow_part(evidence, measured, limit) or _slow_unseen(evidence)
     return [wrong("queue_delay", found, place, run.run_id, observed, expected, source=source)]
 
 
@@ -141,17 +144,14 @@ def _slow_unseen(evidence: Evidence) -> Blame:
 
 
 def _late(evidence: Evidence, run: SentRun) -> Blame:
-    """Who is slow where a run became readable, but late."""
-    found = slow_part(evidence)
-    if found is not None:
-        return found
+    """Who is slow where a run became readable, but late: the server's own clocks say on which side of ClickHouse."""
+    place, delay, late = evidence.place, seconds_between(run.received, run.inserted), run.visible_after or 0.0
+    if delay is not None and delay > late / 2:
+        return slow_part(evidence, delay, evidence.thresholds["visible"]) or _slow_unseen(evidence)
     if evidence.polls and min(evidence.polls) > evidence.thresholds["read"]:
         return blame(evidence, "clickhouse-read", "post_small")
-    place, delay, late = evidence.place, seconds_between(run.received, run.inserted), run.visible_after or 0.0
     if delay is None:
         return Blame(UNKNOWN, command=commands.stored(place, run.run_id), why="when it was inserted is not told")
-    if delay > late / 2:
-        return _slow_unseen(evidence)
     why = (
         f"by the server's clocks it was inserted after {delay:.1f} s, so either ClickHouse is slow to write what it "
         "took, or the replica that was asked is behind"
@@ -174,9 +174,12 @@ def _nobody(evidence: Evidence, run: SentRun) -> Blame:
     place, told = evidence.place, counters(evidence)
     if not told:
         return Blame(UNKNOWN, command=commands.queue(place), why=_unread(evidence))
+    if queue_trend(evidence) == "growing" and stored_meanwhile(evidence) is None:
+        slow = _slow_unseen(evidence)
+        return replace(slow, why=f"queue: {told}; {slow.why}")
     if run.visible_after is not None or stored_meanwhile(evidence) == 0:
         return Blame(UNKNOWN, command=commands.worker_log(place, run.run_id), why=f"queue: {told}")
-    why = f"queue: {told}; a row in ClickHouse means that reading is at fault, none that the workers dropped it"
+    why = f"queue: {told}; a row in ClickHouse means that reading is at fault, none that it was lost or waits before it"
     return Blame(UNKNOWN, command=commands.stored(place, run.run_id), why=why)
 
 
@@ -190,8 +193,11 @@ def _reads_died(evidence: Evidence, _run: SentRun) -> Blame | None:
     after = evidence.get("control_read_after")
     if after is None or evidence.ok("control_read_after"):
         return None
-    found = blame(evidence, "clickhouse-read", "auth_after")
-    return Blame(found.layer, found.witness, why=f"the control read that worked before fails now ({after.describe()})")
+    found = refused(after, evidence) or gateway(after, evidence) or dropped(after, evidence)
+    if found is None:
+        found = blame(evidence, "clickhouse-read", "auth_after") if is_lost(after) else Blame(UNKNOWN)
+    why = f"the control read that worked before fails now ({after.describe()})"
+    return replace(found, why="; ".join(filter(None, [why, found.why])))
 
 
 def _disk_is_full(evidence: Evidence, _run: SentRun) -> Blame | None:
@@ -206,18 +212,21 @@ def _small_arrived(evidence: Evidence, run: SentRun) -> Blame | None:
     root = evidence.run("root")
     if run.role != "large" or root is None or root.complete_after is None:
         return None
+    if queue_trend(evidence) == "empty":
+        # What cannot be stored is tried again, so a large trace that nobody tries again was lost.
+        return None
     return Blame("blob-write", f"the small trace of the same moment is complete after {root.complete_after:.1f} s")
 
 
 def _queue_tells(evidence: Evidence, _run: SentRun) -> Blame | None:
     trend = queue_trend(evidence)
-    if trend in ("", "unclear") or (trend == "empty" and not evidence.ok("control_read_after")):
+    if trend in ("", "growing", "unclear") or (trend == "empty" and not evidence.ok("control_read_after")):
         return None
     told = counters(evidence)
     if trend == "stuck":
         return Blame("ingest-workers", _reads_work(evidence), why=_and_pods(evidence, told))
     if trend == "draining":
-        return slow_part(evidence) or Blame("backlog", f"the workers take from the queue: {told}")
+        return None if has_passed(evidence) else slow_part(evidence, evidence.waited, evidence.thresholds["visible"])
     if trend in ("retrying", "held"):
         return Blame("clickhouse-write", f"the workers take what waits: {told}")
     return _gone(evidence, told)

@@ -4,6 +4,9 @@
 
 from __future__ import annotations
 
+from shlex import quote
+from urllib.parse import urlsplit
+
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.endpoint import Place
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe import inside
 
@@ -37,6 +40,36 @@ def clickhouse_log(place: Place) -> str:
     if place.clickhouse.service:
         return place.kubectl(f"logs service/{place.clickhouse.service} --tail=100")
     return _clickhouse(place, "elapsed, memory_usage, query", "system.processes order by elapsed desc")
+
+
+def blocked(place: Place) -> str:
+    """The requests of the last three hours, as far as they are kept, that rules of web ACLs blocked for this name."""
+    acls = "aws wafv2 list-web-acls --scope REGIONAL --query 'WebACLs[].[Name,Id,ARN]' --output text"
+    rules = (
+        "aws wafv2 get-web-acl --scope REGIONAL --name $name --id $id"
+        " --query 'WebACL.Rules[].VisibilityConfig.MetricName' --output text"
+    )
+    # An earlier start is taken for three hours ago.
+    samples = (
+        "aws wafv2 get-sampled-requests --scope REGIONAL --web-acl-arn $acl --rule-metric-name $rule"
+        " --time-window StartTime=0,EndTime=$(date +%s) --max-items 500 --output text --query"
+        f" \"SampledRequests[?Action=='BLOCK' && Request.Headers[?starts_with(Value, '{place.host}')]]"
+        ".['$rule', RuleNameWithinRuleGroup, Timestamp, Request.Method, Request.URI]\""
+    )
+    return f"{acls} | while read name id acl; do for rule in $({rules}); do {samples}; done; done"
+
+
+def connecting(place: Place) -> str:
+    """The seconds until the name is resolved, the connection is there, the handshake is over."""
+    times = "name %{time_namelookup} connection %{time_connect} handshake %{time_appconnect}\\n"
+    return f"curl -sS -o /dev/null -w '{times}' {place.url}/health"
+
+
+def reaches(address: str) -> str:
+    """How far a connection from this machine to the origin of an address gets."""
+    parts = urlsplit(address)
+    # The address is a server's, and the command is for a shell.
+    return f"curl -sv -o /dev/null {quote(f'{parts.scheme}://{parts.netloc}/')}"
 
 
 def worker_log(place: Place, run_id: str) -> str:

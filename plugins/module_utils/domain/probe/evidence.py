@@ -154,6 +154,7 @@ class Evidence:
 _SHAPES = {
     "info": "object",
     "auth": "array",
+    "project": "object",
     "control_read": "object",
     "redis_read": "object",
     "me": "object",

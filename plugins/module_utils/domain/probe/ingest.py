@@ -87,15 +87,18 @@ def _refusal(answer: Observed, evidence: Evidence) -> Blame:
         return found
     if answer.status in (401, 403):
         return blame(evidence, "auth", "auth", advice="the key reads and may not send runs: make one that may")
-    if answer.status in (400, 404, 415, 422):
+    if answer.status in (400, 404, 405, 415, 422):
         return blame(evidence, "version", "auth")
     found = refused(answer, evidence)
     if found is not None:
         return found
     if answer.is_html and evidence.ok("info_after"):
         return Blame(UNKNOWN, why="a proxy lost the service behind it on this request alone")
-    if answer.stage.endswith("_large") and evidence.ok(small := answer.stage.replace("large", "small")):
-        return blame(evidence, "blob-write", small)
+    if not answer.is_html and not is_lost(answer):
+        return Blame(UNKNOWN, advice="its log says why", command=evidence.place.logs("platform-backend"))
+    # Only a large post has more to store than a small one, and only a small write after it shows that the rest works.
+    if answer.stage == "post_large" and evidence.ok("patch_small"):
+        return blame(evidence, "blob-write", "patch_small")
     if not evidence.ok("info_after"):
         return blame(evidence, "platform-backend", "auth_after")
     return _queue(answer, evidence)
@@ -104,10 +107,10 @@ def _refusal(answer: Observed, evidence: Evidence) -> Blame:
 def _queue(answer: Observed, evidence: Evidence) -> Blame:
     """Redis or not, where platform-backend answers and cannot queue."""
     if not evidence.ok("auth_after"):
-        return blame(evidence, "postgres", "redis_read", "store_health")
+        return _store(evidence, "postgres", "auth_after", "redis_read", "store_health")
     told, written = evidence.get("redis_read"), evidence.get("backend_write")
     if told is None or not evidence.ok("redis_read"):
-        return blame(evidence, "redis", "auth_after", "info_after")
+        return _store(evidence, "redis", "redis_read", "auth_after", "info_after")
     if evidence.ok("backend_write"):
         return blame(evidence, "platform-backend", "backend_write", advice=_ALONE)
     if written is not None and is_lost(written) and evidence.ok("me"):
@@ -117,6 +120,12 @@ def _queue(answer: Observed, evidence: Evidence) -> Blame:
     why = "backend reads Redis: either it takes no writes (memory), or platform-backend alone cannot use it"
     command = evidence.place.logs("platform-backend")
     return Blame(UNKNOWN, told.describe(), "its log names the store that fails", command, why)
+
+
+def _store(evidence: Evidence, layer: str, asked: str, *neighbours: str) -> Blame:
+    """The store that a question is answered from, where the application could not answer it."""
+    failed = evidence.get(asked)
+    return blame(evidence, layer, *neighbours) if failed is not None and is_lost(failed) else Blame(UNKNOWN)
 
 
 _ALONE = (

@@ -30,7 +30,10 @@ LAYERS: dict[str, tuple[str, str | Callable[[Place], str]]] = {
         "see whether the load balancer has this listener, a rule for this name, and targets",
         "kubectl -n {place.namespace} get ingress,targetgroupbindings,endpointslices -o wide",
     ),
-    "waf": ("see which rule of the web ACL blocked it", "aws wafv2 list-web-acls --scope REGIONAL"),
+    "waf": (
+        "see which rule of the web ACL blocked it; where none did, a rule of the load balancer answers so",
+        commands.blocked,
+    ),
     "certificate": (
         "put a valid certificate on the Ingress (annotation alb.ingress.kubernetes.io/certificate-arn), or name its "
         "authority in ca_file",

@@ -9,7 +9,10 @@ from typing import Literal
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe.evidence import Evidence, Latency, QueueSample
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe.layers import Blame
 
-Trend = Literal["", "stuck", "draining", "retrying", "held", "empty", "unclear"]
+Trend = Literal["", "stuck", "growing", "draining", "retrying", "held", "empty", "unclear"]
+
+#: Fewer tasks than these wait at any moment of a busy installation.
+_MANY_TASKS = 10
 
 
 def counters(evidence: Evidence) -> str:
@@ -26,9 +29,10 @@ def counters(evidence: Evidence) -> str:
 def queue_trend(evidence: Evidence) -> Trend:
     """How the queue went while the probe waited; empty where it was not told twice.
 
-    The first sample is from before the trace was sent. ``stuck``: it grew and nothing is taken. ``draining``: it is
-    taken from, and not done. ``retrying``: it is taken from, and what was taken comes back. ``held``: a worker has the
-    last of it in hand and does not finish. ``empty``: nothing is left of it anywhere.
+    The first sample is from before the trace was sent. ``stuck``: it grew and no worker has anything in hand.
+    ``growing``: it grew while workers have something in hand. ``draining``: it is taken from, and not done.
+    ``retrying``: it is taken from, and what was taken comes back. ``held``: a worker has the last of it in hand and
+    does not finish. ``empty``: nothing is left of it anywhere.
     """
     told = _told(evidence)
     if len(told) < 2:
@@ -38,44 +42,70 @@ def queue_trend(evidence: Evidence) -> Trend:
     if _grew(first.retry, [sample.retry for sample in told[1:]]):
         return "retrying"
     if pending[-1] == 0:
-        return _at_rest(told, bool(stored_meanwhile(evidence)))
+        return _at_rest(told, stored_meanwhile(evidence))
     if pending[-1] < max(pending) or stored_meanwhile(evidence):
         return "draining"
-    return "stuck" if pending[-1] > pending[0] else "unclear"
+    return _grown(told) if pending[-1] > pending[0] else "unclear"
 
 
-def _at_rest(told: list[QueueSample], finished: bool) -> Trend:
+def _grown(told: list[QueueSample]) -> Trend:
+    # Others' tasks keep a queue growing in front of workers that work, so what they have in hand tells.
+    in_hand = [sample.active for sample in told[1:][-2:]]
+    if None in in_hand:
+        return "unclear"
+    return "growing" if any(in_hand) else "stuck"
+
+
+def _at_rest(told: list[QueueSample], finished: float | None) -> Trend:
     last, before = told[-1], told[0].active or 0
     # Tasks of others are in hand at any time on a busy installation, so only more than before and no progress tell.
-    if (last.active or 0) > before and (told[-2].active or 0) > before and not finished:
+    # Where progress is not told, one moment with no more than before is progress.
+    later = told[1:] if finished is None else told[-2:]
+    if not finished and all((sample.active or 0) > before for sample in later):
         return "held"
     if last.retry is None:
         return "unclear"
     return "empty" if last.retry == 0 and not last.active else "unclear"
 
 
-def slow_part(evidence: Evidence) -> Blame | None:
+def slow_part(evidence: Evidence, seconds: float, limit: float) -> Blame | None:
     """Whether runs wait for a worker or the worker for ClickHouse; ``None`` where nothing tells.
 
-    The workers' own times decide. Without them, a queue that stays empty while a run is late says that a worker held
-    it, and one in which tasks waited says that they waited for a worker.
+    ``seconds`` is how long the run took or was waited for, of the ``limit`` that it may take. The workers' own times
+    decide where they are long enough to explain that. Without them, a queue that stays empty while a run is late says
+    that a worker held it, and one that is long and only gets shorter says that its tasks wait for a worker.
     """
     waited, stored = (_mean(evidence, name) for name in ("waited", "stored"))
-    if waited is not None and stored is not None:
-        times = f"on average {waited:.1f} s until a worker took it, {stored:.1f} s until ClickHouse had it"
-        # Runs wait while a worker is busy storing others, so a long wait beside a long storing is the storing's.
-        if stored * 4 >= waited:
-            return Blame("clickhouse-write", _taken(evidence), why=times)
-        return Blame("backlog", f"ClickHouse takes what it is given: {times}") if stored * 10 <= waited else None
+    if waited is None or stored is None:
+        return _by_the_queue(evidence)
+    if waited + stored < min(seconds, limit) / 2:
+        return None
+    times = f"on average {waited:.1f} s until a worker took it, {stored:.1f} s until ClickHouse had it"
+    # Runs wait while a worker is busy storing others, so a long wait beside a long storing is the storing's.
+    if stored * 4 >= waited:
+        return Blame("clickhouse-write", _taken(evidence), why=times)
+    return Blame("backlog", f"ClickHouse takes what it is given: {times}") if stored * 10 <= waited else None
+
+
+def _by_the_queue(evidence: Evidence) -> Blame | None:
     told = _told(evidence)
     if len(told) < 3:
         return None
     pending = [sample.pending or 0 for sample in told[1:]]
     if max(pending) == 0 and any(sample.active for sample in told[1:]):
         return Blame("clickhouse-write", f"nothing waits for a worker: {counters(evidence)}")
-    if all(pending[:-1]):
+    if min(pending[:-1]) >= _MANY_TASKS and pending[-1] < pending[0] and pending == sorted(pending, reverse=True):
         return Blame("backlog", f"the workers take from the queue: {counters(evidence)}")
     return None
+
+
+def has_passed(evidence: Evidence) -> bool:
+    """Whether the workers stored more than waited and was in hand before the trace, so that its turn has been."""
+    told = _told(evidence)
+    if not told:
+        return False
+    before = (told[0].pending or 0) + max(sample.active or 0 for sample in told)
+    return (stored_meanwhile(evidence) or 0) > before
 
 
 def _taken(evidence: Evidence) -> str:

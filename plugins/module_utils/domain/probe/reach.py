@@ -5,7 +5,11 @@
 from __future__ import annotations
 
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.answers import Observed
-from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe.evidence import Evidence, stage_passed
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe.evidence import (
+    Evidence,
+    is_lost,
+    stage_passed,
+)
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe.layers import (
     UNKNOWN,
     Blame,
@@ -21,6 +25,10 @@ from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe.layers 
 _PROXIES = {"nginx": "frontend", "awselb": "load-balancer"}
 #: How long an Application Load Balancer waits for a connection to a target, by AWS's guide to its 504.
 _CONNECT_SECONDS = 10
+#: Who answers for a web ACL: the load balancer, or CloudFront before it.
+_FIREWALLS = ("awselb", "CloudFront")
+#: What the application answers to a request that it does not understand.
+_NOT_UNDERSTOOD = (400, 404, 405, 415, 422)
 TRANSPORT_PHASES = ("dns", "tcp", "tls")
 
 
@@ -146,7 +154,7 @@ def auth(evidence: Evidence) -> list[Judged]:
     expected = "status 200 and an array of projects"
     if stage_passed(answer):
         return [answered("auth", "auth", answer, expected)]
-    found = refused(answer, evidence) or gateway(answer, evidence) or _postgres(evidence)
+    found = _elsewhere(answer, evidence) or _postgres(evidence)
     return [wrong("auth", found, evidence.place, answer.request, answer.describe(), expected)]
 
 
@@ -156,12 +164,12 @@ def project(evidence: Evidence) -> list[Judged]:
     if answer is None:
         return []
     expected = "status 200, or 409 for a project that is there"
-    if answer.succeeded or answer.status == 409:
+    if stage_passed(answer) or answer.status == 409:
         return [answered("project", "postgres", answer, expected)]
     found = gateway(answer, evidence)
     if answer.status in (401, 403) and found is None:
         found = blame(evidence, "auth", "auth", advice="the key reads and may not write: make one that may")
-    found = found or refused(answer, evidence) or blame(evidence, "postgres", "auth")
+    found = found or _elsewhere(answer, evidence) or blame(evidence, "postgres", "auth")
     return [wrong("project", found, evidence.place, answer.request, answer.describe(), expected)]
 
 
@@ -173,10 +181,33 @@ def control_read(evidence: Evidence) -> list[Judged]:
     expected = "status 200 and a list of runs, empty or not"
     if stage_passed(answer):
         return [answered("control_read", "clickhouse-read", answer, expected)]
-    found = refused(answer, evidence) or gateway(answer, evidence) or blame(evidence, "clickhouse-read", "auth_after")
+    found = _elsewhere(answer, evidence) or blame(evidence, "clickhouse-read", "auth_after")
     health = evidence.get("store_health")
     seen = f"{answer.describe()}; {health.describe()}" if health else answer.describe()
     return [wrong("control_read", found, evidence.place, answer.request, seen, expected)]
+
+
+def _elsewhere(answer: Observed, evidence: Evidence) -> Blame | None:
+    """Who is to blame for an answer that no store has a part in; ``None`` where the application failed or is silent."""
+    found = refused(answer, evidence) or gateway(answer, evidence) or dropped(answer, evidence)
+    if found is not None or is_lost(answer):
+        return found
+    if answer.succeeded:
+        return blame(evidence, "endpoint", "info", "backend")
+    if answer.status in _NOT_UNDERSTOOD and not answer.is_html:
+        return blame(evidence, "version", "auth", "info")
+    why = "a store that fails is answered by 5xx, or not at all"
+    return Blame(UNKNOWN, advice="its log says why", command=evidence.place.logs("backend"), why=why)
+
+
+def dropped(answer: Observed, evidence: Evidence) -> Blame | None:
+    """Who is to blame for a proxy's page that tells of a service behind it; ``None`` for every other answer."""
+    if not answer.is_server_error or not answer.is_html:
+        return None
+    if evidence.is_down("backend"):
+        return Blame("backend", f"{answer.server or 'a proxy'} answers in its place", why=evidence.pods("backend"))
+    why = "a proxy lost the service behind it, which answers other questions"
+    return Blame(UNKNOWN, advice="its log says why", command=evidence.place.logs("backend"), why=why)
 
 
 def refused(answer: Observed, evidence: Evidence) -> Blame | None:
@@ -203,7 +234,7 @@ def gateway(answer: Observed, evidence: Evidence) -> Blame | None:
         advice = f"use the URL that it redirects to ({answer.location or 'no Location given'})"
         return Blame(proxy, reached, advice, f"curl -I {evidence.place.url}/api/v1/info")
     if answer.status == 403 and (answer.is_html or answer.server.startswith("awselb")):
-        return Blame("waf", reached)
+        return _forbidden(answer, proxy, reached)
     if answer.status == 413:
         advice = "a limit of the body's size is in the way: raise it (the frontend's own is 25 MB)"
         smaller = blame(evidence, proxy, "post_small", "auth", advice=advice)
@@ -211,6 +242,15 @@ def gateway(answer: Observed, evidence: Evidence) -> Blame | None:
     if answer.status == 404 and answer.server.startswith("awselb"):
         return Blame("load-balancer", reached, "no rule of it leads here: see the Ingress")
     return None
+
+
+def _forbidden(answer: Observed, proxy: str, reached: str) -> Blame:
+    """The firewall where its load balancer signs; the proxy where another does."""
+    if answer.server.startswith(_FIREWALLS):
+        return Blame("waf", reached)
+    if proxy == UNKNOWN:
+        return Blame(UNKNOWN, reached, why="the page is not signed as those of AWS are")
+    return Blame(proxy, reached, "its own configuration refuses the request")
 
 
 def _behind_load_balancer(answer: Observed, evidence: Evidence) -> Blame:
@@ -244,6 +284,6 @@ def _postgres(evidence: Evidence) -> Blame:
     if not evidence.ok("info") or not evidence.ok("backend"):
         return Blame(UNKNOWN)
     redis = evidence.get("redis_read")
-    if redis is not None and redis.is_server_error:
+    if redis is not None and is_lost(redis):
         return blame(evidence, "redis", "store_health")
     return blame(evidence, "postgres", "redis_read", "store_health", "backend")

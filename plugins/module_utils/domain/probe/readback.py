@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.answers import Observed
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe import commands
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe.arrival import lagging
@@ -83,9 +85,31 @@ def _blob_fault(evidence: Evidence, run: SentRun, failed: Observed | None) -> Bl
     witness = "the small trace came back as it was sent"
     if failed is not None and failed.stage == "fetch_large":
         return lagging(evidence) or _fetched_late(failed, run) or Blame(UNKNOWN)
-    if failed is not None:
-        return Blame("blob-write" if failed.status == 404 else "blob-read", witness)
-    return Blame("blob-write", witness)
+    if failed is None or failed.status == 404:
+        return Blame("blob-write", witness)
+    if failed.status is None and not _from_here(failed, evidence):
+        return Blame(UNKNOWN, witness, _WAY_TO_THE_BUCKET, commands.reaches(_address(failed)))
+    return Blame("blob-read", witness, _FORBIDDEN if failed.status == 403 else "")
+
+
+_WAY_TO_THE_BUCKET = (
+    "the trace leads to an address of the bucket that this machine gets no answer from, so nothing is known of the "
+    "object: see whether the bucket can be reached from here at all (private endpoint, DNS, proxy)"
+)
+_FORBIDDEN = (
+    "either what was stored may not be read (s3:GetObject on the bucket, kms:Decrypt on its key, for the roles of "
+    "backend and platform-backend, or a policy of the bucket that lets no one read from here), or it is not there: S3 "
+    "says 403 for that too where the role may not list the bucket (s3:ListBucket)"
+)
+
+
+def _address(answer: Observed) -> str:
+    return answer.request.partition(" ")[2]
+
+
+def _from_here(answer: Observed, evidence: Evidence) -> bool:
+    """Whether a payload was asked of the installation itself, which then reads it from the bucket."""
+    return urlsplit(_address(answer)).hostname == evidence.place.host
 
 
 def cleanup(evidence: Evidence) -> list[Judged]:

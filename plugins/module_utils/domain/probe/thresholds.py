@@ -16,7 +16,7 @@ _OWN = "a proposal of this collection"
 
 @dataclass(frozen=True)
 class Threshold:
-    """The most that a stage may take (seconds), the layer that it speaks of, and where the figure comes from."""
+    """The most that a stage may take (seconds), the layer to look at first, and where the figure comes from."""
 
     seconds: float
     layer: str

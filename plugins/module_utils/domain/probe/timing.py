@@ -6,14 +6,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe import thresholds
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe import commands, thresholds
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe.evidence import Evidence, seconds_between
-from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe.layers import Blame, Judged, wrong
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe.layers import (
+    UNKNOWN,
+    Blame,
+    Judged,
+    command_of,
+    wrong,
+)
 
 #: Stages that are one answer each.
 _ANSWERS = {"info": "info", "auth": "auth", "project": "project", "accepted": "post_small", "read": "read"}
 #: These have findings of their own, which also say who is slow.
 _JUDGED_ELSEWHERE = ("visible", "queue_delay")
+#: Of these curl shows the parts, the look-up of the name among them.
+_CONNECTING = ("connect", "tls")
 
 
 def measured(evidence: Evidence) -> dict[str, float]:
@@ -64,12 +72,14 @@ def slow(evidence: Evidence) -> list[Judged]:
 
 
 def _warning(evidence: Evidence, stage: dict[str, Any]) -> Judged:
-    layer = thresholds.THRESHOLDS[stage["name"]].layer
+    # Nothing that passed beside it tells who is slow, so the layer is only where to look first.
+    layer, place = thresholds.THRESHOLDS[stage["name"]].layer, evidence.place
+    command = commands.connecting(place) if stage["name"] in _CONNECTING else command_of(layer, place)
     return wrong(
         f"slow_{stage['name']}",
-        Blame(layer, advice="it works and is slow"),
-        evidence.place,
-        evidence.place.url,
+        Blame(UNKNOWN, advice="it works and is slow; look here first", command=command),
+        place,
+        place.url,
         f"{stage['seconds']:.1f} s",
         f"at most {stage['threshold']:g} s",
         status="warn",

@@ -88,7 +88,7 @@ def fault(judged: Iterable[Judged]) -> dict[str, Any]:
 
 def plan(url: str, project: str | None, keep: bool, compression: str = "none", feedback: bool = False) -> list[str]:
     """What a probe would send, one sentence per write."""
-    name = f"project {project}" if project else "a project of its own, probe-<id>"
+    name = f"project {project}, where it is missing" if project else "a project of its own, probe-<id>"
     how = ", compressed by zstd" if compression == "zstd" else ""
     ingestion = f"POST {url}/api/v1/runs/multipart{how}"
     steps = [
@@ -100,7 +100,7 @@ def plan(url: str, project: str | None, keep: bool, compression: str = "none", f
     if feedback:
         steps.append(f"POST {url}/api/v1/feedback: a score of the root run")
     if not keep:
-        removed = f"the traces from project {project}" if project else "the project"
+        removed = f"the traces from project {project}, which stays" if project else "the project"
         steps.append(f"remove {removed}")
     return steps
 

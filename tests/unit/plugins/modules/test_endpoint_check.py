@@ -75,7 +75,7 @@ def test_an_unhealthy_answer_is_one_failed_layer_with_its_next_step(
     check: Check, answer: Said, component: str, words: str
 ) -> None:
     with serve(lambda _asked: answer) as server:
-        result = check(url=f"http://{server.address}/", timeout=0.3)
+        result = check(url=f"http://{server.address}/", timeout=1)
     assert not result["healthy"]
     failed = [entry for entry in result["findings"] if entry["status"] == "fail"]
     assert [(entry["id"], entry["component"]) for entry in failed] == [("endpoint.http", component)]
@@ -119,10 +119,10 @@ def test_waiting_in_vain_ends_at_its_timeout_with_what_was_last_seen(check: Chec
         return page(503)
 
     with serve(script) as server:
-        result = check(url=f"http://{server.address}/", wait=True, wait_sleep=0.01, wait_timeout=0.3)
+        result = check(url=f"http://{server.address}/", wait=True, wait_sleep=0.01, wait_timeout=2)
     assert not result["healthy"]
     assert result["attempts"] == len(asked) > 1
-    assert 0.3 <= result["duration"] < 3
+    assert 2 <= result["duration"] < 10
     assert "503" in result["findings"][-1]["observed"]
 
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import uuid
 from collections.abc import Callable, Iterator
@@ -15,7 +16,7 @@ from ansible.module_utils.testing import patch_module_args
 from ansible_collections.langsmith.aws.plugins.modules import langsmith_api_key, langsmith_trace_probe
 from moto.server import ThreadedMotoServer
 
-from tests.unit.plugins.scripted import SILENCE, Running, Said, page, said, serve
+from tests.unit.plugins.scripted import SILENCE, Asked, Running, Said, page, said, serve
 from tests.unit.plugins.scripted_langsmith import EMAIL, KEY, PASSWORD, TENANT, ScriptedLangSmith, on
 
 Run = Callable[..., dict[str, Any]]
@@ -238,3 +239,39 @@ def test_the_probe_reads_the_key_where_this_module_put_it(
     text = capfd.readouterr().out
     assert json.loads(text)["healthy"]
     assert "lsv2_sk_" not in text
+
+
+def test_a_key_that_is_read_from_its_secret_is_hidden_wherever_it_turns_up(
+    manager: Any,
+    name: str,
+    connection: dict[str, str],
+    langsmith: ScriptedLangSmith,
+    server: Running,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    manager.create_secret(Name=name, SecretString=json.dumps({"api_key": KEY}))
+    langsmith.faults.append(on("GET", "/api/v1/info", said({"version": f"0.12 of {KEY}"})))
+    options = {"endpoint": f"http://{server.address}", "api_key_secret": {"name": name}, "wait_sleep": 0.02}
+    with patch_module_args({**connection, **options}), pytest.raises(SystemExit):
+        langsmith_trace_probe.main()
+    text = capfd.readouterr().out
+    assert "LangSmith 0.12 of ****" in text
+    assert KEY not in text
+
+
+def test_an_answer_that_repeats_key_password_or_token_tells_none_of_them(
+    run: Run, manager: Any, name: str, langsmith: ScriptedLangSmith
+) -> None:
+    def repeat(asked: Asked) -> Said | None:
+        told = asked.headers.get("authorization", asked.headers.get("x-api-key", ""))
+        password = PASSWORD if asked.path.endswith("login") else ""
+        return said({"detail": f"not now, {told}, {password}"}, 500)
+
+    for method, path in (("POST", "/api/v1/login"), ("GET", "/api/v1/workspaces"), ("GET", "/api/v1/sessions")):
+        langsmith.faults[:] = [on(method, path, repeat)]
+        if path.endswith("sessions"):
+            manager.create_secret(Name=name, SecretString=json.dumps({"api_key": KEY}))
+        complaint = run()["msg"]
+        assert "not now" in complaint
+        assert "token-of-admin" not in complaint
+        assert base64.b64encode(f"{EMAIL}:{PASSWORD}".encode()).decode() not in complaint

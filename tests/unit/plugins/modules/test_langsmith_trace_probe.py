@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ from ansible_collections.amazon.aws.plugins.module_utils.modules import aws_argu
 from ansible_collections.langsmith.aws.plugins.modules import langsmith_trace_probe
 
 from tests.unit.plugins.scripted import SILENCE, Asked, Running, Said, make_authority, page, said, serve
-from tests.unit.plugins.scripted_langsmith import KEY, ScriptedLangSmith, ingests, on
+from tests.unit.plugins.scripted_langsmith import KEY, NOT_FOUND, ScriptedLangSmith, ingests, on
 
 Probe = Callable[..., dict[str, Any]]
 
@@ -33,7 +35,7 @@ def server(langsmith: ScriptedLangSmith) -> Iterator[Running]:
 @pytest.fixture
 def probe(server: Running, capfd: pytest.CaptureFixture[str]) -> Probe:
     def run(**options: Any) -> dict[str, Any]:
-        quick = {"wait_timeout": 0.6, "wait_sleep": 0.02, "timeout": 2, "api_key": KEY}
+        quick = {"wait_timeout": 10, "wait_sleep": 0.02, "timeout": 2, "api_key": KEY}
         given = {"endpoint": f"http://{server.address}", **quick, **options}
         arguments = {name: value for name, value in given.items() if value is not None}
         with patch_module_args(arguments), pytest.raises(SystemExit):
@@ -167,6 +169,30 @@ def test_a_result_names_the_layer_its_witnesses_and_the_next_command(
     assert result["charts"][0]["kind"] == "timeline"
 
 
+def test_an_answer_that_repeats_the_key_does_not_tell_it(probe: Probe, langsmith: ScriptedLangSmith) -> None:
+    def repeat(asked: Asked) -> Said | None:
+        # The second one would be cut within the key.
+        told = f"invalid key {asked.headers['x-api-key']}" + "." * 130 + asked.headers["x-api-key"]
+        return Said(401, told.encode(), "text/plain", {"Server": asked.headers["x-api-key"]})
+
+    langsmith.faults.append(on("GET", "/api/v1/sessions", repeat))
+    result = probe()
+    refused = next(answer for answer in result["answers"] if answer["stage"] == "auth")
+    assert refused["head"].startswith("invalid key ********...")
+    assert refused["server"] == "********"
+    assert KEY[:16] not in json.dumps(result)
+
+
+def test_where_a_redirect_leads_is_told_without_what_its_address_allows(
+    probe: Probe, langsmith: ScriptedLangSmith
+) -> None:
+    where = "https://bucket.example.org/runs/1"
+    langsmith.faults.append(on("GET", "/api/v1/sessions", Said(307, headers={"Location": f"{where}?signature=xyz#a"})))
+    result = probe()
+    assert where in json.dumps(result["answers"])
+    assert "xyz" not in json.dumps(result)
+
+
 def test_check_mode_sends_nothing_and_says_what_it_would_send(probe: Probe, server: Running) -> None:
     result = probe(_ansible_check_mode=True)
     assert result["changed"]
@@ -181,6 +207,114 @@ def test_a_named_project_stays_and_only_the_traces_go(probe: Probe, langsmith: S
     assert list(langsmith.projects.values()) == ["probes"]
     assert result["run_id"] in langsmith.deleted
     assert result["project"]["kept"]
+
+
+def test_a_named_project_that_was_missing_stays_too_as_others_may_send_to_it(
+    probe: Probe, langsmith: ScriptedLangSmith
+) -> None:
+    planned = probe(project="my-app", _ansible_check_mode=True)["would_send"]
+    assert planned[0].endswith("project my-app, where it is missing")
+    assert planned[-1] == "remove the traces from project my-app, which stays"
+    result = probe(project="my-app")
+    assert result["healthy"]
+    assert list(langsmith.projects.values()) == ["my-app"]
+    assert set(langsmith.deleted) == {run["trace_id"] for run in langsmith.runs.values()}
+    assert result["project"]["kept"]
+
+
+NO_ANSWER = [SILENCE, said({"detail": "sick"}, 500), page(504)]
+
+
+def done_and(langsmith: ScriptedLangSmith, answer: Said) -> Any:
+    """A fault of making a project: it is made, and the answer is another or none."""
+
+    def fault(asked: Asked) -> Said:
+        langsmith.post_sessions(asked)
+        return answer
+
+    return on("POST", "/api/v1/sessions", fault)
+
+
+@pytest.mark.parametrize("answer", NO_ANSWER)
+def test_a_project_that_no_answer_tells_of_is_removed_by_the_id_that_was_wanted(
+    probe: Probe, langsmith: ScriptedLangSmith, answer: Said
+) -> None:
+    langsmith.faults.append(done_and(langsmith, answer))
+    result = probe(timeout=1)
+    assert not result["healthy"]
+    assert result["changed"]
+    assert langsmith.projects == {}
+    assert len(langsmith.deleted) == 1
+    assert not result["project"]["kept"]
+
+
+def test_a_project_that_was_not_made_needs_no_removing(probe: Probe, langsmith: ScriptedLangSmith) -> None:
+    langsmith.faults += [on("POST", "/api/v1/sessions", SILENCE), on("DELETE", "/api/v1/sessions/*", NOT_FOUND)]
+    result = probe(timeout=1)
+    assert "cleanup" not in {**findings(result, "warn"), **findings(result, "pass")}
+    assert not result["project"]["kept"]
+
+
+def test_a_named_project_that_no_answer_tells_of_is_left(probe: Probe, langsmith: ScriptedLangSmith) -> None:
+    langsmith.faults.append(done_and(langsmith, SILENCE))
+    result = probe(timeout=1, project="my-app")
+    assert result["changed"]
+    assert list(langsmith.projects.values()) == ["my-app"]
+    assert langsmith.deleted == []
+
+
+def test_a_project_that_is_refused_leaves_nothing_to_remove(probe: Probe, langsmith: ScriptedLangSmith) -> None:
+    langsmith.faults.append(on("POST", "/api/v1/sessions", said({"detail": "Forbidden"}, 403)))
+    result = probe()
+    assert not result["changed"]
+    assert result["project"] == {}
+    assert langsmith.deleted == []
+
+
+@pytest.mark.parametrize("answer", NO_ANSWER)
+@pytest.mark.parametrize("small", [True, False])
+def test_a_trace_that_no_answer_tells_of_is_removed_from_a_named_project(
+    probe: Probe, langsmith: ScriptedLangSmith, answer: Said, small: bool
+) -> None:
+    langsmith.projects["22222222-2222-4222-8222-222222222222"] = "probes"
+
+    def lose(asked: Asked) -> Said | None:
+        if not ingests(asked, "post", large=not small):
+            return None
+        langsmith.post_runs_multipart(asked)
+        return answer
+
+    langsmith.faults.append(lose)
+    result = probe(timeout=1, project="probes")
+    assert result["changed"]
+    assert set(langsmith.deleted) == {run["trace_id"] for run in langsmith.runs.values() if "trace_id" in run}
+    assert len(langsmith.deleted) == (1 if small else 2)
+
+
+def test_traces_that_were_refused_are_not_counted_as_written(probe: Probe, langsmith: ScriptedLangSmith) -> None:
+    langsmith.projects["22222222-2222-4222-8222-222222222222"] = "probes"
+    langsmith.faults.append(on("POST", "/api/v1/runs/multipart", said({"detail": "limit"}, 429)))
+    result = probe(project="probes")
+    assert not result["changed"]
+    assert langsmith.deleted == []
+
+
+@pytest.mark.parametrize(("method", "path"), [("POST", "/sessions"), ("POST", "/runs/multipart"), ("GET", "/runs/*")])
+def test_a_probe_that_is_told_to_end_cleans_up_and_fails_with_a_sentence(
+    probe: Probe, langsmith: ScriptedLangSmith, method: str, path: str
+) -> None:
+    def end(asked: Asked) -> Said:
+        langsmith.faults.clear()
+        langsmith(asked)
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+        return SILENCE
+
+    langsmith.faults.append(on(method, f"/api/v1{path}", end))
+    result = probe(timeout=5)
+    assert result["failed"]
+    assert "told to end" in result["msg"]
+    assert langsmith.projects == {}
+    assert len(langsmith.deleted) == 1
 
 
 def test_keep_leaves_the_project(probe: Probe, langsmith: ScriptedLangSmith) -> None:
@@ -249,7 +383,7 @@ def test_a_fault_on_the_way_in_is_one_failure_that_names_the_layer(
     probe: Probe, langsmith: ScriptedLangSmith, faults: list[Any], failed: dict[str, str]
 ) -> None:
     langsmith.faults += faults
-    result = probe(timeout=0.4)
+    result = probe(timeout=1)
     assert not result["healthy"]
     assert findings(result, "fail") == failed
     assert findings(result, "unknown") == {"not_reached": "unknown"}
@@ -292,7 +426,7 @@ def test_a_trace_that_never_appears_without_queue_counters_has_no_layer_named(
     probe: Probe, langsmith: ScriptedLangSmith
 ) -> None:
     langsmith.visible = lambda run: False
-    result = probe()
+    result = probe(wait_timeout=2)
     assert findings(result, "fail") == {
         "visible": "unknown",
         "visible_large": "unknown",
@@ -304,7 +438,7 @@ def test_a_large_trace_that_never_appears_beside_a_small_one_that_does_is_blob_s
     probe: Probe, langsmith: ScriptedLangSmith
 ) -> None:
     langsmith.visible = lambda run: "s3_urls" not in run
-    assert findings(probe(), "fail") == {"visible_large": "blob-write"}
+    assert findings(probe(wait_timeout=2), "fail") == {"visible_large": "blob-write"}
 
 
 def test_clickhouse_that_fails_after_the_trace_was_sent_is_told_by_the_control_read(
@@ -312,12 +446,12 @@ def test_clickhouse_that_fails_after_the_trace_was_sent_is_told_by_the_control_r
 ) -> None:
     langsmith.faults.append(on("POST", "/api/v1/runs/query", lambda _asked: SICK_STORE if langsmith.runs else None))
     langsmith.visible = lambda run: False
-    assert set(findings(probe(), "fail").values()) == {"clickhouse-read"}
+    assert set(findings(probe(wait_timeout=2), "fail").values()) == {"clickhouse-read"}
 
 
 def test_a_patch_that_is_lost_leaves_the_trace_pending(probe: Probe, langsmith: ScriptedLangSmith) -> None:
     langsmith.faults.append(lambda asked: said({"message": ""}, 202) if ingests(asked, "patch", large=False) else None)
-    assert findings(probe(), "fail") == {"complete": "lost-patch"}
+    assert findings(probe(wait_timeout=2), "fail") == {"complete": "lost-patch"}
 
 
 def test_a_patch_that_is_refused_is_one_failure_and_no_waiting(probe: Probe, langsmith: ScriptedLangSmith) -> None:
@@ -354,7 +488,7 @@ def test_a_second_sending_that_is_taken_again_is_a_warning_on_redis(probe: Probe
 
 def test_a_missing_child_has_no_layer_named(probe: Probe, langsmith: ScriptedLangSmith) -> None:
     langsmith.visible = lambda run: run.get("parent_run_id") is None
-    assert findings(probe(), "fail") == {"child": "unknown"}
+    assert findings(probe(wait_timeout=2), "fail") == {"child": "unknown"}
 
 
 def test_a_child_that_comes_and_goes_is_replica_lag(probe: Probe, langsmith: ScriptedLangSmith) -> None:
@@ -367,7 +501,7 @@ def test_a_child_that_comes_and_goes_is_replica_lag(probe: Probe, langsmith: Scr
         return said({"runs": []}) if len(asked_for_children) % 2 == 0 else None
 
     langsmith.faults.append(on("POST", "/api/v1/runs/query", flapping))
-    assert findings(probe(), "fail") == {"child": "replica-lag"}
+    assert findings(probe(wait_timeout=2), "fail") == {"child": "replica-lag"}
 
 
 def test_a_query_that_fails_is_no_replica_that_lags(probe: Probe, langsmith: ScriptedLangSmith) -> None:

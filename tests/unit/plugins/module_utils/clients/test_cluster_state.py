@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from ansible_collections.langsmith.aws.plugins.module_utils.clients.cluster_state import Cluster, Seen, connect, see
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.errors import ProjectError
-from ansible_collections.langsmith.aws.plugins.module_utils.domain.forwarding import DialError
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.forwarding import DeniedError, DialError
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe.evidence import Latency, Workload
 
 from tests.unit.plugins.scripted import Asked, Running, Said, said, serve
@@ -111,6 +111,24 @@ def test_workloads_that_may_not_be_listed_are_a_reason() -> None:
     assert (cluster.workloads, cluster.reason) == ({}, "verb list is needed")
 
 
+def test_an_api_server_that_was_not_reached_is_not_tried_for_every_sample() -> None:
+    cluster = Cluster("acme", failing(AssertionError("dialled")), failing(DialError("it is away")), lambda: None)
+    cluster.look()
+    assert cluster.sample(0.0).reason == "it is away"
+
+
+def test_counters_are_read_where_workloads_may_not_be(server: Running) -> None:
+    def dial(_host: str, _port: int, timeout: float) -> socket.socket:
+        return socket.create_connection(("127.0.0.1", server.port), timeout)
+
+    cluster = Cluster("acme", dial, lambda: Seen({}, SEEN.workers, "no right to list deployments"), lambda: None)
+    cluster.look()
+    assert (cluster.workloads, cluster.reason) == ({}, "no right to list deployments")
+    sample = cluster.sample(0.0, times=True)
+    assert (sample.pending, sample.waited, sample.reason) == (4, Latency(2.0, 4.0), "")
+    cluster.close()
+
+
 def test_a_kubeconfig_that_is_not_there_is_said_at_once() -> None:
     with pytest.raises(ProjectError, match="/nowhere is not there"):
         connect("/nowhere", "langsmith", "langsmith")
@@ -153,6 +171,28 @@ def test_the_workloads_of_a_release_and_its_ready_workers_are_seen() -> None:
     }
     assert seen.workers == ("acme-ingest-queue-a",)
     assert seen.workloads["ingest-queue"].is_down
+
+
+@pytest.mark.parametrize("denied", LISTS)
+def test_what_may_not_be_listed_is_left_out_with_its_reason_and_the_rest_is_seen(denied: str) -> None:
+    def read(target: str, _timeout: float) -> dict[str, Any]:
+        if target == denied:
+            raise DeniedError(f"may not list {target}")
+        return {"items": LISTS[target]}
+
+    seen, whole = (
+        see(read, "tracing", "acme"),
+        see(lambda target, _timeout: {"items": LISTS[target]}, "tracing", "acme"),
+    )
+    assert seen.reason == f"may not list {denied}"
+    assert (seen.workers == whole.workers) is not denied.endswith("pods")
+    assert ("backend" in seen.workloads) is not denied.endswith("deployments")
+    assert ("clickhouse" in seen.workloads) is not denied.endswith("statefulsets")
+
+
+def test_an_api_server_that_is_away_leaves_nothing_to_see() -> None:
+    with pytest.raises(DialError, match="it is away"):
+        see(failing(DialError("it is away")), "tracing", "acme")
 
 
 def test_a_worker_that_is_on_its_way_out_is_not_asked() -> None:

@@ -2,10 +2,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import signal
 import socket
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -17,7 +19,18 @@ from ansible_collections.langsmith.aws.plugins.module_utils.clients.http_client 
 )
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.forwarding import DialError
 
-from tests.unit.plugins.scripted import SILENCE, Authority, Running, Said, Script, make_authority, page, said, serve
+from tests.unit.plugins.scripted import (
+    SILENCE,
+    Asked,
+    Authority,
+    Running,
+    Said,
+    Script,
+    make_authority,
+    page,
+    said,
+    serve,
+)
 
 
 @pytest.fixture(scope="module")
@@ -202,6 +215,27 @@ def test_a_broken_answer_is_one_http_error(pieces: tuple[bytes, ...], reason: st
     assert not error.timed_out
 
 
+def test_a_request_that_is_cut_off_from_here_leaves_a_client_that_asks_anew() -> None:
+    def interrupt(_asked: Asked) -> Said:
+        if len(server.asked) > 1:
+            return said("again")
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+        return SILENCE
+
+    with serve(interrupt) as server, closing(HttpClient(f"http://{server.address}", timeout=5)) as client:
+        with pytest.raises(KeyboardInterrupt):
+            client.request("GET", "/")
+        assert client.request("GET", "/").json() == "again"
+
+
+def test_what_tells_of_a_broken_answer_leaves_out_the_key_that_it_repeats() -> None:
+    line = b"y" * 40 + b"lsv2_sk_" + b"5" * 60
+    with serve(lambda _asked: Said(raw=(line, b"\r\n"))) as server, pytest.raises(HttpError) as caught:
+        HttpClient(f"http://{server.address}", timeout=5).request("GET", "/", headers={"X-Api-Key": line[40:].decode()})
+    assert "'" + "y" * 40 + "********" in caught.value.reason
+    assert "lsv2" not in caught.value.reason
+
+
 def test_a_client_for_another_origin_trusts_the_same_ca_file(authority: Authority) -> None:
     client = HttpClient("https://langsmith.test", connect_to="127.0.0.1:1", ca_file=str(authority.ca_file))
     with serve(lambda _asked: said(None), authority.issue("localhost")) as server:
@@ -302,7 +336,7 @@ def test_what_a_dial_needs_before_it_can_connect_does_not_count_as_the_request()
         return socket.create_connection(("127.0.0.1", server.port))
 
     with serve(lambda _asked: said(None)) as server:
-        client = HttpClient("http://inside", dial=dial, timeout=0.2, connect_timeout=0.2)
+        client = HttpClient("http://inside", dial=dial, timeout=1, connect_timeout=1)
         assert client.request("GET", "/").status == 200
         client.close()
 

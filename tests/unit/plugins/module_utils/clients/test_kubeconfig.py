@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from ansible_collections.langsmith.aws.plugins.module_utils.clients import kubeconfig as kubeconfig_client
 from ansible_collections.langsmith.aws.plugins.module_utils.clients.kubeconfig import KubeconfigError, load
 
 VERSION = "client.authentication.k8s.io/v1"
@@ -63,6 +65,14 @@ def test_a_program_that_fails_is_told_of_in_its_own_words(kubeconfig: Write) -> 
     path = kubeconfig(program("import sys; sys.exit('Unable to locate credentials')"))
     with pytest.raises(KubeconfigError, match=r"gives no credentials: .*Unable to locate credentials"):
         load(path)
+
+
+def test_a_program_that_hangs_is_ended_and_named(kubeconfig: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kubeconfig_client, "PROGRAM_SECONDS", 0.3)
+    began = time.monotonic()
+    with pytest.raises(KubeconfigError, match=f"the program {sys.executable} did not end within 0.3 s"):
+        load(kubeconfig(program("import time; time.sleep(60)")))
+    assert time.monotonic() - began < 5
 
 
 def test_a_user_without_credentials_is_nobody(kubeconfig: Write) -> None:

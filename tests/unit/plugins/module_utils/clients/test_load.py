@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
+import signal
 import sys
+import threading
 import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from ansible_collections.langsmith.aws.plugins.module_utils.clients import load_sampling
+from ansible_collections.langsmith.aws.plugins.module_utils.clients import load_sampling, load_settling
 from ansible_collections.langsmith.aws.plugins.module_utils.clients.load import run_load
+from ansible_collections.langsmith.aws.plugins.module_utils.clients.load_reading import Watcher
 from ansible_collections.langsmith.aws.plugins.module_utils.clients.load_sending import Sender
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.errors import ProjectError
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.langsmith import parse_endpoint
@@ -35,9 +40,7 @@ def small_requests(monkeypatch: pytest.MonkeyPatch) -> None:
 def load(**options: Any) -> Settings:
     """Twelve traces of two runs, sent by two connections as quickly as they are accepted."""
     ways: dict[str, Any] = {} if "rate" in options or "find_capacity" in options else {"concurrency": 2}
-    return Settings(
-        **{"ids": Ids(7, 8), **ways, "traces_max": 12, "runs_per_trace": 2, "drain_timeout": 0.6, **options}
-    )
+    return Settings(**{"ids": Ids(7, 8), **ways, "traces_max": 12, "runs_per_trace": 2, "drain_timeout": 10, **options})
 
 
 def target(server: Running, **options: Any) -> Target:
@@ -116,7 +119,7 @@ def test_runs_that_never_appear_are_lost_by_their_ids() -> None:
     langsmith = ScriptedLangSmith()
     gone = {Ids(7, 8).id(number) for number in (0, 5, 17)}
     langsmith.visible = lambda run: run["id"] not in gone
-    found = measure(langsmith, load())
+    found = measure(langsmith, load(drain_timeout=1))
     assert (found.accepted, found.visible, found.lost) == (24, 21, 3)
     assert set(found.lost_ids) == gone
     assert found.complete
@@ -161,12 +164,135 @@ def test_a_run_on_two_pages_is_a_duplicate() -> None:
     assert (found.visible, found.duplicates, len(found.duplicate_ids)) == (24, 3, 3)
 
 
-@pytest.mark.parametrize("answer", [page(502), said({"detail": "no"}, 500), said(["runs"])])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        page(502),
+        said({"detail": "no"}, 500),
+        said(["runs"]),
+        said({"runs": [None]}),
+        said({"runs": [], "cursors": ["next"]}),
+    ],
+)
 def test_books_that_cannot_be_closed_say_so(answer: Said) -> None:
-    found = measure(ScriptedLangSmith(on("POST", QUERY, answer)), load())
+    found = measure(ScriptedLangSmith(on("POST", QUERY, answer)), load(drain_timeout=1))
     assert not found.complete
     assert found.accepted == 24
     assert any(problem.startswith("reading back: status") for problem in found.problems)
+
+
+def test_ids_without_an_answer_are_asked_for_again_until_there_is_one() -> None:
+    langsmith, count = ScriptedLangSmith(every_third_request(said({"detail": "no"}, 500))), itertools.count()
+
+    def sometimes(asked: Asked) -> Said | None:
+        return page(502) if len(asked.json["id"]) > 12 and next(count) < 2 else None
+
+    langsmith.faults.append(on("POST", QUERY, sometimes))
+    found = measure(langsmith, load())
+    assert (found.complete, found.certain, found.visible, found.refused) == (True, True, 16, {"500": 8})
+    assert found.drain is not None
+    assert next(count) > 2
+
+
+@pytest.mark.parametrize("when", ["sending", "settling"])
+def test_a_watcher_that_fails_ends_the_load_in_order(monkeypatch: pytest.MonkeyPatch, when: str) -> None:
+    langsmith = ScriptedLangSmith()
+    langsmith.visible = lambda _run: False
+    look, count = Watcher._look, itertools.count()
+
+    def fails(self: Watcher, block: Any, counted: Any) -> None:
+        if next(count) >= (0 if when == "sending" else 3):
+            langsmith.visible = lambda _run: True
+            raise RecursionError("too deep")
+        look(self, block, counted)
+
+    monkeypatch.setattr(Watcher, "_look", fails)
+    rate = {"rate": 10.0, "duration": 10.0, "connections": 2, "traces_max": 100} if when == "sending" else {}
+    found = measure(langsmith, load(**rate, drain_timeout=60.0))
+    assert found.interrupted == "the watcher failed: RecursionError: too deep"
+    assert (found.visible, found.complete) == (found.sent, True)
+    assert found.sent < 100
+    assert found.whole < 30
+    assert langsmith.projects == {}
+
+
+@pytest.fixture
+def terminated() -> Iterator[Callable[[], None]]:
+    """Tells this process to end, as Kubernetes tells a pod."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    yield lambda: os.kill(os.getpid(), signal.SIGTERM)
+    signal.signal(signal.SIGTERM, before)
+
+
+def test_a_load_that_is_told_to_end_does_not_wait_for_what_cannot_be_read(
+    monkeypatch: pytest.MonkeyPatch, terminated: Callable[[], None]
+) -> None:
+    monkeypatch.setattr(load_settling, "HURRY_SECONDS", 0.5)
+    langsmith = ScriptedLangSmith()
+    langsmith.visible = lambda _run: False
+    threading.Timer(0.5, terminated).start()
+    found = measure(langsmith, load(rate=4.0, duration=30.0, traces_max=100, drain_timeout=300.0))
+    assert found.interrupted == "interrupted while sending"
+    assert 0 < found.accepted == found.lost < 100
+    assert found.whole < 10
+    assert langsmith.projects == {}
+    assert found.projects[0]["kept"] is False
+
+
+def test_a_search_that_is_told_to_end_counts_no_step_that_was_cut_off(terminated: Callable[[], None]) -> None:
+    langsmith = ScriptedLangSmith()
+    threading.Timer(0.5, terminated).start()
+    found = measure(langsmith, load(find_capacity=True, rate=4.0, duration=30.0, traces_max=1000))
+    assert (found.steps, found.interrupted) == ([], "interrupted while sending")
+    assert 0 < found.visible == found.sent
+
+
+@pytest.mark.parametrize("method", ["POST", "DELETE"])
+def test_the_project_is_removed_also_when_told_to_end_meanwhile(method: str, terminated: Callable[[], None]) -> None:
+    langsmith, count = ScriptedLangSmith(), itertools.count()
+
+    def interrupts(asked: Asked) -> None:
+        if next(count) == 0:
+            if method == "POST":
+                langsmith.post_sessions(asked)
+            terminated()
+            time.sleep(0.3)
+
+    langsmith.faults.append(on(method, "/api/v1/sessions*", interrupts))
+    if method == "POST":
+        with pytest.raises(KeyboardInterrupt):
+            measure(langsmith, load())
+    else:
+        assert measure(langsmith, load()).interrupted == "interrupted while removing the project"
+    assert langsmith.projects == {}
+    assert langsmith.deleted
+
+
+@pytest.mark.parametrize(
+    ("answer", "keep"), [(SILENCE, False), (page(504), False), (said({"detail": "no"}, 500), True)]
+)
+def test_a_project_whose_making_was_not_answered_is_removed_all_the_same(answer: Said, keep: bool) -> None:
+    langsmith = ScriptedLangSmith()
+
+    def makes_it(asked: Asked) -> Said:
+        langsmith.post_sessions(asked)
+        return answer
+
+    langsmith.faults.append(on("POST", "/api/v1/sessions", makes_it))
+    found = measure(langsmith, load(keep=keep), connection={"timeout": 0.5})
+    assert "no load was sent, as no project can be made" in found.interrupted
+    assert (found.sent, found.complete, found.projects[0]["kept"]) == (0, False, False)
+    assert langsmith.projects == {}
+    assert langsmith.deleted == [f"/api/v1/sessions/{found.projects[0]['id']}"]
+
+
+def test_a_project_that_was_never_made_is_not_left() -> None:
+    langsmith = ScriptedLangSmith(
+        on("POST", "/api/v1/sessions", page(504)),
+        on("DELETE", "/api/v1/sessions/*", said({"detail": "Session not found"}, 404)),
+    )
+    found = measure(langsmith, load())
+    assert (found.projects[0]["kept"], found.problems) == (False, [])
 
 
 def test_an_error_in_the_middle_ends_the_load_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -204,11 +330,17 @@ def test_an_installation_that_does_not_answer_gets_no_load(path: str, answer: Sa
     langsmith = ScriptedLangSmith(lambda asked: answer if asked.path == path else None)
     with serve(langsmith) as server, pytest.raises(ProjectError, match=f"no load was sent, as .*{words}"):
         run_load(target(server), load())
-    assert not [asked for asked in server.asked if asked.path == INGEST]
+    assert not [asked for asked in server.asked if asked.path == INGEST or asked.method == "DELETE"]
 
 
 def test_the_key_is_in_nothing_that_is_told() -> None:
-    found = measure(ScriptedLangSmith(every_third_request(page(500))), load())
+    echo = said({"detail": f"invalid key {KEY}"}, 401)
+    langsmith = ScriptedLangSmith(every_third_request(echo))
+    refused = itertools.count()
+    langsmith.faults.append(on("POST", QUERY, lambda _asked: echo if next(refused) == 0 else None))
+    langsmith.faults.append(on("DELETE", "/api/v1/sessions/*", echo))
+    found = measure(langsmith, load())
+    assert len(found.problems) == 3
     assert KEY not in json.dumps(found.to_dict())
     assert KEY not in repr(Target(parse_endpoint("https://langsmith.example.org"), {"x-api-key": KEY}))
 

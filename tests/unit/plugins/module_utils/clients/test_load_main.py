@@ -5,15 +5,19 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.langsmith.aws.plugins.module_utils.clients.load_main import main
 
-from tests.unit.plugins.scripted import said, serve
+from tests.unit.plugins.scripted import Asked, Running, said, serve
 from tests.unit.plugins.scripted_langsmith import KEY, ScriptedLangSmith, on
 
 COUNTERS = said({"ingestion_queue": {"pending": 7, "retry": 0, "active": 0}})
@@ -55,3 +59,78 @@ def test_a_scheduled_probe_reads_the_queue_beside_it_and_names_its_release(
     assert "pending 7" in visible["observed"]
     assert visible["expected"] == "readable within 5 s"
     assert "kubectl -n tracing" in visible["remedy"]
+
+
+@pytest.fixture
+def terminated() -> Iterator[Callable[[], None]]:
+    """Tells this process to end, as Kubernetes tells a pod; the handler is the pod's, and would outlive the test."""
+    before = signal.getsignal(signal.SIGTERM)
+    yield lambda: os.kill(os.getpid(), signal.SIGTERM)
+    signal.signal(signal.SIGTERM, before)
+
+
+def told(server: Running, folder: Path, capfd: pytest.CaptureFixture[str], **settings: Any) -> tuple[int, Any, str]:
+    """Exit status, the last line's object and all output of a run against a server."""
+    endpoint = {"endpoint": "http://langsmith.test", "connection": {"connect_to": server.address, "timeout": 5}}
+    (folder / "settings.json").write_text(json.dumps({**endpoint, **settings}))
+    status = main([str(folder / "settings.json")], {"LANGSMITH_API_KEY": KEY})
+    output = capfd.readouterr().out
+    return status, json.loads(output.splitlines()[-1]), output
+
+
+def test_a_probe_that_is_told_to_end_says_what_it_noted_and_leaves_nothing(
+    terminated: Callable[[], None], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    langsmith = ScriptedLangSmith()
+
+    def never(_run: dict[str, Any]) -> bool:
+        threading.Timer(0.2, terminated).start()
+        langsmith.visible = lambda run: False
+        return False
+
+    langsmith.visible = never
+    with serve(langsmith) as server:
+        probe = {"wait_timeout": 60, "wait_sleep": 0.05}
+        status, found, _output = told(server, tmp_path, capfd, mode="probe", probe=probe)
+    assert (status, found["healthy"]) == (1, False)
+    assert "told to end" in found["interrupted"]
+    assert {"probe.control_read", "probe.not_reached"} <= {one["id"] for one in found["findings"]}
+    assert langsmith.projects == {}
+
+
+def test_a_load_that_is_told_to_end_before_it_sent_says_so(
+    terminated: Callable[[], None], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def interrupts(_asked: Asked) -> None:
+        terminated()
+        time.sleep(0.3)
+
+    with serve(ScriptedLangSmith(on("GET", "/api/v1/info", interrupts))) as server:
+        load = {"rate": 1, "duration": 1, "of": 1, "seed": "01a1feca8bbd-386b8eb00"}
+        status, found, _output = told(server, tmp_path, capfd, mode="load", load=load)
+    assert (status, found) == (1, {"error": "told to end before anything was known"})
+
+
+def test_the_key_is_in_nothing_that_a_pod_says(
+    terminated: Callable[[], None], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with serve(ScriptedLangSmith(lambda _asked: said({"detail": f"invalid key {KEY}"}, 401))) as server:
+        for mode in ("probe", "load"):
+            load = {"rate": 1, "duration": 1, "of": 1, "seed": "01a1feca8bbd-386b8eb00"}
+            _status, _found, output = told(server, tmp_path, capfd, mode=mode, load=load, probe={"wait_timeout": 1})
+            assert "401" in output
+            assert KEY not in output
+
+
+def test_a_sweep_removes_the_projects_that_are_there_and_names_those_that_stay(
+    terminated: Callable[[], None], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    langsmith = ScriptedLangSmith(on("DELETE", "/api/v1/sessions/3", said({"detail": "no"}, 500)))
+    langsmith.projects = {"1": "load-a-0", "2": "someone's", "3": "load-a-2"}
+    with serve(langsmith) as server:
+        names = [f"load-a-{index}" for index in range(3)]
+        status, found, _output = told(server, tmp_path, capfd, mode="sweep", sweep=names)
+    assert (status, found["removed"]) == (1, ["load-a-0"])
+    assert len(found["left"]) == 1
+    assert found["left"][0].startswith("load-a-2: DELETE")
+    assert langsmith.projects == {"2": "someone's", "3": "load-a-2"}

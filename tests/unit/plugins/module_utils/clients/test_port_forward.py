@@ -18,7 +18,7 @@ import pytest
 import yaml
 from ansible_collections.langsmith.aws.plugins.module_utils.clients.http_client import HttpClient, HttpError
 from ansible_collections.langsmith.aws.plugins.module_utils.clients.port_forward import PortForward
-from ansible_collections.langsmith.aws.plugins.module_utils.domain.forwarding import DialError
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.forwarding import DeniedError, DialError
 
 from tests.unit.plugins.cluster import Cluster, cluster, listening
 from tests.unit.plugins.scripted import Authority, Said, make_authority, said, serve
@@ -186,6 +186,18 @@ def test_a_missing_right_is_told_with_the_rights_that_are_needed(
     with pytest.raises(DialError, match=words) as caught:
         forward.dial("web", 80, 5)
     assert f"/{path}; reaching" in str(caught.value)
+
+
+@pytest.mark.parametrize(("status", "kind"), [(403, DeniedError), (401, DialError), (500, DialError)])
+def test_only_a_missing_right_leaves_others_to_be_tried(
+    api: Cluster, forward: PortForward, status: int, kind: type[DialError]
+) -> None:
+    path = "/apis/apps/v1/namespaces/langsmith/deployments"
+    api.refuses["deployments"] = status
+    with pytest.raises(DialError, match=f"user may not ask {path}$") as caught:
+        forward.read(path, 5)
+    assert isinstance(caught.value, kind)
+    assert isinstance(caught.value, DeniedError) == (kind is DeniedError)
 
 
 def test_a_name_that_is_neither_a_service_nor_a_pod_is_said_to_be_neither(api: Cluster, forward: PortForward) -> None:

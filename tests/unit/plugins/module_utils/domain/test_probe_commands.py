@@ -4,10 +4,15 @@
 
 from __future__ import annotations
 
+import re
+import shlex
+
+import botocore.session
 import pytest
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.endpoint import ClickHouse, Place
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe import commands
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe.layers import LAYERS, command_of
+from botocore import xform_name
 
 
 def place(clickhouse: ClickHouse) -> Place:
@@ -46,3 +51,20 @@ def test_no_command_takes_a_password_on_its_command_line(where: Place, layer: st
     command = command_of(layer, where)
     assert "{place" not in command
     assert "-K -" in command or "password" not in command
+
+
+def test_an_address_that_a_server_gave_is_one_word_for_a_shell() -> None:
+    assert shlex.split(commands.reaches("https://a.test;reboot/$(reboot)"))[-1] == "https://a.test;reboot/"
+
+
+def test_the_requests_that_a_firewall_blocked_are_asked_for_with_all_that_aws_wants() -> None:
+    model = botocore.session.get_session().get_service_model("wafv2")
+    asked = commands.blocked(CHART)
+    operations = re.findall(r"aws wafv2 ([a-z-]+) ([^|;]*)", asked)
+    assert [name for name, _rest in operations] == ["list-web-acls", "get-web-acl", "get-sampled-requests"]
+    for name, rest in operations:
+        shape = model.operation_model("".join(map(str.capitalize, name.split("-"))).replace("Acl", "ACL")).input_shape
+        assert shape is not None
+        wanted = {xform_name(member, "-") for member in shape.required_members}
+        assert wanted <= set(re.findall(r"--([a-z-]+)", rest)), name
+    assert "'langsmith.test'" in asked

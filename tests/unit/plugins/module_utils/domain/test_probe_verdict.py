@@ -122,6 +122,15 @@ READS_WORK = (json_answer("control_read_after"), json_answer("auth_after", shape
 #: What stands beside an ingestion that failed: stores that read, platform-backend's own look at the key, and backend's
 #: ingestion, which fails too.
 OTHER_DOORS = (*READS_WORK[1:], json_answer("me"), json_answer("backend_write", 500))
+BUCKET = "https://acme-blobs.s3.eu-central-1.amazonaws.com/runs/attachment"
+
+
+def with_download(address: str = BUCKET, **answer: Any) -> Evidence:
+    """The evidence with an attachment that could not be fetched from where its run says that it is."""
+    download = Observed("download_attachment", f"GET {address}", seconds=0.1, **answer)
+    return with_answers(download, evidence=with_runs(large={"found_attachment": None}))
+
+
 ALL_LOST = {"root": LOST, "child": LOST, "large": LOST}
 
 
@@ -173,7 +182,16 @@ def both(component: str) -> dict[str, str]:
 TIMES: dict[str, dict[str, Any]] = {
     "slow workers": {"waited": (Latency(5, 10), Latency(665, 21)), "stored": (Latency(1, 10), Latency(12, 21))},
     "slow store": {"waited": (Latency(5, 10), Latency(7, 21)), "stored": (Latency(1, 10), Latency(661, 21))},
+    "quick, storing": {
+        "waited": (Latency(), Latency(9, 9), Latency(2000, 20000)),
+        "stored": (Latency(), Latency(9, 9), Latency(1000, 20000)),
+    },
+    "quick, waiting": {
+        "waited": (Latency(), Latency(9, 9), Latency(10000, 20000)),
+        "stored": (Latency(), Latency(9, 9), Latency(400, 20000)),
+    },
 }
+EMPTY: dict[str, Any] = {"retry": (0, 0, 0), "active": (0, 0, 0)}
 LATE = {"root": {"inserted": "2026-11-21T10:01:01"}}
 NO_PODS = {"frontend": Workload(0, 2), "ingest-queue": Workload(0, 2)}
 ALL_PODS = {"frontend": Workload(2, 2), "ingest-queue": Workload(2, 2)}
@@ -224,6 +242,18 @@ CASES: dict[str, tuple[Evidence, dict[str, str]]] = {
     "2 redirect by nginx": (
         with_answers(*(html(stage, 301, "nginx") for stage in ("front_door", "info", "backend")), until="backend"),
         {"front_door": "frontend", "info": "frontend", "backend": "frontend"},
+    ),
+    "2 refused by nginx": (
+        with_answers(*(html(stage, 403, "nginx") for stage in ("front_door", "info", "backend")), until="backend"),
+        {"front_door": "frontend", "info": "frontend", "backend": "frontend"},
+    ),
+    "2 refused by who does not sign": (
+        with_answers(*(html(stage, 403, "") for stage in ("front_door", "info", "backend")), until="backend"),
+        {"front_door": "unknown", "info": "unknown", "backend": "unknown"},
+    ),
+    "2 firewall before the load balancer": (
+        with_answers(*(html(stage, 403, "CloudFront") for stage in ("front_door", "info", "backend")), until="backend"),
+        {"front_door": "waf", "info": "waf", "backend": "waf"},
     ),
     "2 firewall": (
         with_answers(*(html(stage, 403) for stage in ("front_door", "info", "backend")), until="backend"),
@@ -355,6 +385,50 @@ CASES: dict[str, tuple[Evidence, dict[str, str]]] = {
     "8 rejected": (with_answers(json_answer("post_small", 422), until="control_read"), {"post_small": "version"}),
     "8 version": (with_answers(json_answer("post_small", 404), until="control_read"), {"post_small": "version"}),
     "8 blob": (with_answers(json_answer("post_large", 500)), {"post_large": "blob-write"}),
+    "8 Redis since the large trace": (
+        with_answers(
+            json_answer("post_large", 500),
+            json_answer("patch_small", 500),
+            json_answer("info_after"),
+            *READS_WORK,
+            until="repeat",
+        ),
+        {"post_large": "unknown", "patch_small": "unknown"},
+    ),
+    "8 a patch of the large trace": (
+        with_answers(json_answer("patch_large", 500), json_answer("info_after"), *READS_WORK),
+        {"patch_large": "unknown"},
+    ),
+    "8 Redis since the patch of the large trace": (
+        with_answers(
+            json_answer("patch_large", 500), json_answer("info_after"), READS_WORK[1], json_answer("redis_read", 500)
+        ),
+        {"patch_large": "redis"},
+    ),
+    "8 a large trace that is refused": (
+        with_answers(json_answer("post_large", 402), json_answer("info_after"), *READS_WORK),
+        {"post_large": "unknown"},
+    ),
+    "8 an unknown path of Redis' counters": (
+        with_answers(
+            json_answer("post_small", 500),
+            json_answer("info_after"),
+            READS_WORK[1],
+            json_answer("redis_read", 404),
+            until="control_read",
+        ),
+        {"post_small": "unknown"},
+    ),
+    "8 a proxy's page about the key": (
+        with_answers(
+            json_answer("post_small", 500),
+            json_answer("info_after"),
+            html("auth_after", 502, "nginx"),
+            READS_WORK[2],
+            until="control_read",
+        ),
+        {"post_small": "unknown"},
+    ),
     "8 a proxy that loses large bodies": (
         with_answers(html("post_large", 502), json_answer("info_after")),
         {"post_large": "unknown"},
@@ -382,7 +456,20 @@ CASES: dict[str, tuple[Evidence, dict[str, str]]] = {
         with_answers(*READS_WORK, evidence=with_runs(**ALL_LOST), free_disk_pct=0.4, children=()),
         both("clickhouse-write"),
     ),
-    "11a workers": (with_queue(3, 7, 7), both("ingest-workers")),
+    "11a workers": (with_queue(3, 7, 7, active=(0, 0, 0)), both("ingest-workers")),
+    "11a workers that died with tasks in hand": (
+        replace(with_queue(3, 7, 7, active=(1, 1, 1)), workloads=NO_PODS),
+        both("ingest-workers"),
+    ),
+    "11a a queue that grows, and no more is told": (with_queue(3, 7, 7), both("unknown")),
+    "11a a queue that grows in front of workers that work": (
+        replace(with_queue(1000, 1100, 1400, active=(30, 30, 30)), workloads=ALL_PODS),
+        both("unknown"),
+    ),
+    "11a a queue that grows in front of few workers": (
+        with_queue(5000, 5400, active=(30, 30), **TIMES["slow workers"]),
+        both("backlog"),
+    ),
     "11a workers by their pods": (replace(with_queue(None, None), workloads=NO_PODS), both("ingest-workers")),
     "11b backlog": (with_queue(90, 60, 30), both("backlog")),
     "11b backlog of slow inserts": (with_queue(90, 30, **TIMES["slow store"]), both("clickhouse-write")),
@@ -394,7 +481,22 @@ CASES: dict[str, tuple[Evidence, dict[str, str]]] = {
         both("clickhouse-write"),
     ),
     "11c others are at work": (with_queue(0, 0, 0, retry=(0, 0, 0), active=(2, 1, 2)), both("unknown")),
+    "11b a busy queue of short storing": (with_queue(2, 7, 4, **TIMES["quick, storing"]), both("unknown")),
+    "11b a busy queue of short waiting": (with_queue(2, 7, 4, **TIMES["quick, waiting"]), both("unknown")),
+    "11b a busy queue without times": (with_queue(2, 7, 4), both("unknown")),
+    "11b a queue whose turn has been": (
+        with_queue(2, 4, active=(1, 3), **TIMES["slow store"]),
+        both("unknown"),
+    ),
+    "11c others are at work now and then": (
+        with_queue(0, 0, 0, 0, retry=(0, 0, 0, 0), active=(0, 0, 1, 1)),
+        both("unknown"),
+    ),
     "11c blob": (with_runs(large=LOST), {"visible_large": "blob-write"}),
+    "11c a large trace that nobody tries again": (
+        replace(with_runs(large=LOST), queue=samples(0, 0, 0, **EMPTY)),
+        {"visible_large": "unknown"},
+    ),
     "11d lost": (with_queue(0, 0, 0, retry=(0, 0, 0), active=(0, 0, 0)), both("unknown")),
     "11d forgotten by Redis": (
         with_answers(
@@ -412,7 +514,7 @@ CASES: dict[str, tuple[Evidence, dict[str, str]]] = {
     "12 workers died after the posts": (
         with_answers(
             *READS_WORK,
-            evidence=replace(with_runs(root=PENDING, large=PENDING), queue=samples(0, 2, retry=(0, 0))),
+            evidence=replace(with_runs(root=PENDING, large=PENDING), queue=samples(0, 2, retry=(0, 0), active=(0, 0))),
         ),
         {"complete": "ingest-workers", "complete_large": "ingest-workers"},
     ),
@@ -435,8 +537,13 @@ CASES: dict[str, tuple[Evidence, dict[str, str]]] = {
         {"payload_root": "replica-lag"},
     ),
     "14 blob write": (with_runs(large={"found_inputs": ""}), {"blob": "blob-write"}),
-    "14 blob read": (
-        with_answers(html("download_attachment", 403), evidence=with_runs(large={"found_attachment": None})),
+    "14 blob read": (with_download(status=403, content_type="application/xml"), {"blob": "blob-read"}),
+    "14 a bucket that is not reached from here": (
+        with_download(phase="tcp", reason="timed out", timed_out=True),
+        {"blob": "unknown"},
+    ),
+    "14 an installation that does not hand out what it stored": (
+        with_download("https://langsmith.test/api/v1/public/download", phase="http", reason="no answer within 30 s"),
         {"blob": "blob-read"},
     ),
     "14 blob is gone": (
@@ -504,6 +611,79 @@ def test_every_layer_is_the_verdict_of_some_fault() -> None:
     assert {layer(evidence) for evidence, _expected in CASES.values()} == set(LAYERS)
 
 
+#: What else passes beside a stage on the way in that fails.
+STORES_WORK = (json_answer("auth_after", shape="array"), json_answer("store_health"), json_answer("redis_read"))
+NO_STORE: dict[str, tuple[dict[str, Any], str]] = {
+    **{f"JSON {status}": ({"status": status}, "version") for status in (400, 404, 405, 415, 422)},
+    **{f"JSON {status}": ({"status": status}, "unknown") for status in (402, 410, 418)},
+    "a page with 200": ({"status": 200, "content_type": "text/html", "shape": ""}, "endpoint"),
+    "JSON of another kind": ({"status": 200, "shape": "other"}, "endpoint"),
+    **{
+        f"a page with {status}": ({"status": status, "content_type": "text/html", "shape": ""}, "unknown")
+        for status in (400, 404, 500, 502, 503, 504)
+    },
+}
+
+
+@pytest.mark.parametrize("stage", ["auth", "project", "control_read"])
+@pytest.mark.parametrize("case", NO_STORE)
+def test_an_answer_that_no_store_has_a_part_in_blames_none(stage: str, case: str) -> None:
+    changed, expected = NO_STORE[case]
+    evidence = with_answers(replace(json_answer(stage), **changed), *STORES_WORK, until=stage)
+    assert bad(evidence) == {stage: expected}
+
+
+@pytest.mark.parametrize("stage", ["auth", "project", "control_read"])
+def test_a_page_about_a_backend_whose_pods_are_down_is_the_backend_s(stage: str) -> None:
+    down = {"backend": Workload(0, 2)}
+    evidence = with_answers(html(stage, 502, "nginx"), *STORES_WORK, until=stage, workloads=down)
+    assert bad(evidence) == {stage: "backend"}
+    assert verdict.fault(verdict.judge(evidence))["witnesses"][1]["observed"]
+
+
+@pytest.mark.parametrize("status", [400, 402, 404, 422, 429])
+def test_reads_that_are_refused_since_are_no_fault_of_clickhouse(status: int) -> None:
+    refusal = json_answer("control_read_after", status)
+    evidence = with_answers(refusal, *READS_WORK[1:], evidence=with_runs(**ALL_LOST), children=())
+    assert bad(evidence) == both("quota" if status == 429 else "unknown")
+
+
+def test_a_proxy_that_loses_reads_since_is_no_fault_of_clickhouse() -> None:
+    page = html("control_read_after", 502, "nginx")
+    evidence = with_answers(page, *READS_WORK[1:], evidence=with_runs(**ALL_LOST), children=())
+    assert bad(evidence) == both("unknown")
+    assert "fails now" in next(entry.observed for entry in judge(evidence) if entry.id == "probe.visible")
+
+
+def test_a_run_that_the_servers_clocks_say_was_stored_at_once_was_not_stored_late() -> None:
+    evidence = replace(with_runs(root={"visible_after": 90.0}), queue=samples(0, 0, **TIMES["slow store"]))
+    assert bad(evidence, "warn") == {"visible": "unknown"}
+    assert "after 0.5 s" in next(entry.observed for entry in judge(evidence) if entry.id == "probe.visible")
+
+
+@pytest.mark.parametrize("times", ["quick, storing", "quick, waiting"])
+def test_times_that_do_not_explain_a_delay_blame_nobody(times: str) -> None:
+    assert bad(replace(with_runs(**LATE), queue=samples(2, 7, 4, **TIMES[times]))) == {"queue_delay": "unknown"}
+
+
+def test_a_slow_stage_says_where_to_look_first_and_blames_nobody() -> None:
+    judged = judge(replace(HEALTHY, thresholds=limits({"auth": 0.05, "connect": 0.01})))
+    remedies = {entry.id: entry.remedy for entry in judged if entry.status == "warn"}
+    assert "logs deployment/acme-backend" in remedies["probe.slow_auth"]
+    assert "time_namelookup" in remedies["probe.slow_connect"]
+
+
+def test_a_bucket_that_forbids_a_payload_may_also_not_have_it() -> None:
+    found = next(entry for entry in judge(CASES["14 blob read"][0]) if entry.id == "probe.blob")
+    assert "s3:GetObject" in found.remedy
+    assert "s3:ListBucket" in found.remedy
+
+
+def test_a_bucket_that_is_not_reached_is_tried_from_here() -> None:
+    found = verdict.fault(verdict.judge(CASES["14 a bucket that is not reached from here"][0]))
+    assert found["next_command"] == "curl -sv -o /dev/null https://acme-blobs.s3.eu-central-1.amazonaws.com/"
+
+
 WARNINGS = {
     "2 health page only": (with_answers(html("front_door", 404, "nginx")), {"front_door": "frontend"}),
     "9 record lost": (with_answers(json_answer("repeat", 202)), {"repeat": "redis"}),
@@ -524,7 +704,7 @@ WARNINGS = {
     "17 cleanup": (with_answers(json_answer("cleanup", 500)), {"cleanup": "backend"}),
     "slow stage": (
         replace(HEALTHY, thresholds=limits({"auth": 0.05, "complete": 1.5})),
-        {"slow_auth": "postgres", "slow_complete": "ingest-workers"},
+        {"slow_auth": "unknown", "slow_complete": "unknown"},
     ),
 }
 
@@ -543,7 +723,6 @@ def test_copies_that_are_there_in_time_are_no_lag() -> None:
     assert "until 0.4 s" in next(entry.observed for entry in judged if entry.id == "probe.child")
 
 
-EMPTY: dict[str, Any] = {"retry": (0, 0, 0), "active": (0, 0, 0)}
 TIMED: dict[str, Any] = {"waited": (Latency(5, 10), Latency(5, 10), Latency(5, 10))}
 STORED_NOTHING: dict[str, Any] = {"stored": (Latency(1, 10), Latency(1, 10), Latency(1, 10))}
 STORED_SOME: dict[str, Any] = {"stored": (Latency(1, 10), Latency(1, 10), Latency(2, 13))}
@@ -572,6 +751,18 @@ OPEN: dict[str, tuple[Evidence, tuple[str, ...]]] = {
     "a queue that cannot be written": (
         CASES["8 an update that backend refuses says nothing"][0],
         ("logs deployment/acme-platform-backend",),
+    ),
+    "a queue that grows in front of workers that work": (
+        CASES["11a a queue that grows in front of workers that work"][0],
+        ("latency_seconds",),
+    ),
+    "a busy queue whose workers stored more than waited": (
+        CASES["11b a busy queue of short storing"][0],
+        ("runs where id = 'id-of-root'",),
+    ),
+    "reads that nobody answers as they were answered": (
+        with_answers(json_answer("auth", 402), until="auth"),
+        ("logs deployment/acme-backend",),
     ),
     "feedback that is refused": (CASES["16 feedback refused"][0], ("logs deployment/acme-backend",)),
     "feedback that never came": (CASES["16 feedback never listed"][0], ("format=json",)),
@@ -609,22 +800,25 @@ def test_remedies_name_the_installations_own_namespace_and_release() -> None:
 
 
 @pytest.mark.parametrize(
-    ("pending", "retry", "trend"),
+    ("pending", "more", "trend"),
     [
-        ((3, 7, 7), (), "stuck"),
-        ((0, 4), (), "stuck"),
-        ((3, 90, 40), (), "draining"),
-        ((0, 0), (0, 3), "retrying"),
-        ((0, 2, 0, 1), (0, 3, 0, 3), "retrying"),
-        ((0, 0), (5, 5), "unclear"),
-        ((4, 0), (5, 0), "empty"),
-        ((0, 0), (), "unclear"),
-        ((5, 5, 5), (), "unclear"),
-        ((5,), (), ""),
+        ((3, 7, 7), {}, "unclear"),
+        ((3, 7, 7), {"active": (2, 0, 0)}, "stuck"),
+        ((0, 4, 4, 4), {"active": (1, 1, 0, 0)}, "stuck"),
+        ((3, 7, 7), {"active": (0, 0, 1)}, "growing"),
+        ((0, 4), {"active": (0, 0)}, "stuck"),
+        ((3, 90, 40), {}, "draining"),
+        ((0, 0), {"retry": (0, 3)}, "retrying"),
+        ((0, 2, 0, 1), {"retry": (0, 3, 0, 3)}, "retrying"),
+        ((0, 0), {"retry": (5, 5)}, "unclear"),
+        ((4, 0), {"retry": (5, 0)}, "empty"),
+        ((0, 0), {}, "unclear"),
+        ((5, 5, 5), {}, "unclear"),
+        ((5,), {}, ""),
     ],
 )
-def test_the_trend_of_a_queue(pending: tuple[int, ...], retry: tuple[int, ...], trend: str) -> None:
-    assert queue_trend(replace(HEALTHY, queue=samples(*pending, retry=retry))) == trend
+def test_the_trend_of_a_queue(pending: tuple[int, ...], more: dict[str, Any], trend: str) -> None:
+    assert queue_trend(replace(HEALTHY, queue=samples(*pending, **more))) == trend
 
 
 def test_a_worker_that_began_anew_tells_no_times() -> None:

@@ -75,6 +75,15 @@ def test_what_will_be_sent_is_told_before_it_is() -> None:
     assert (load.rate, load.duration, load.keep) == (10.0, 5.0, True)
 
 
+def test_a_load_that_sent_nothing_but_may_have_made_a_project_has_changed_something() -> None:
+    def send(target: Target, load: Settings, *, say: Callable[[str], None] | None) -> Measured:
+        return Measured(
+            began=1.0, offered_rate=10.0, runs_per_trace=5, projects=[{"id": "1", "name": "a", "kept": False}]
+        )
+
+    assert run(params(), {"x-api-key": "k"}, send)["changed"] is True
+
+
 def test_the_documented_options_are_the_options() -> None:
     import yaml
     from ansible_collections.langsmith.aws.plugins.doc_fragments.load import ModuleDocFragment

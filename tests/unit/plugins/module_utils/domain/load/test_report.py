@@ -160,6 +160,31 @@ def test_a_result_tells_what_was_planned_and_what_came_of_it() -> None:
     assert found["capacity"] is None
 
 
+@pytest.mark.parametrize(
+    ("options", "settings", "expected"),
+    [
+        # The last trace of 600 leaves 0.1 s before the minute is over.
+        ({"traces": 600, "accepted": 1200, "visible": 1200, "sending": 59.9}, {}, "low"),
+        ({"traces": 600, "accepted": 1200, "visible": 1200, "sending": 59.9, "offered_rate": None}, {}, "medium"),
+        ({"lost": 1, "visible": 199}, {}, None),
+        ({"complete": False}, {}, None),
+        ({}, {"visible_p95": 0.3}, None),
+    ],
+)
+def test_the_load_class_is_that_of_the_rate_which_was_carried(
+    options: dict[str, Any], settings: dict[str, Any], expected: str | None
+) -> None:
+    assert result(measured(**options), load(**settings), URL, 30)["load_class"] == expected
+
+
+@pytest.mark.parametrize(
+    ("interrupted", "words"), [("", "raise drain_timeout"), ("interrupted while accounting", "see load.interrupted")]
+)
+def test_books_that_stay_open_have_the_remedy_of_their_reason(interrupted: str, words: str) -> None:
+    found = judge(load(), measured(complete=False, interrupted=interrupted), URL)
+    assert words in next(one for one in found if one.id == "load.lost").remedy
+
+
 def test_charts_show_latencies_progress_queue_and_time() -> None:
     found = measured(phases=[("send 10/s", 0.0, 10.0), ("drain", 10.0, 10.5)])
     found.backlog = [Sample(0.0, 0, 0, 0), Sample(1.0, 7, 1, 1)]

@@ -1,0 +1,52 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import base64
+
+import pytest
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.answers import Observed
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.langsmith import (
+    blank,
+    key_headers,
+    may_have_written,
+)
+
+BASIC = base64.b64encode(b"admin@example.org:open sesame").decode()
+
+
+@pytest.mark.parametrize(
+    ("headers", "told", "left"),
+    [
+        (key_headers("lsv2_sk_1"), "key lsv2_sk_1, again lsv2_sk_1", "key ********, again ********"),
+        ({"X-API-Key": "lsv2_sk_1"}, "lsv2_sk_1", "********"),
+        (key_headers("lsv2_sk_1", "tenant-1"), "tenant-1 is unknown", "tenant-1 is unknown"),
+        ({"Authorization": "Bearer ey.J.z"}, "no such token: Bearer ey.J.z", "no such token: Bearer ********"),
+        ({"authorization": f"Basic {BASIC}"}, f"{BASIC} is no login", "******** is no login"),
+        ({"Authorization": f"Basic {BASIC}"}, "not 'open sesame'", "not '********'"),
+        ({"Authorization": "Basic " + base64.b64encode(b"admin:").decode()}, "nothing", "nothing"),
+        ({}, "nothing", "nothing"),
+        ({"Accept": "application/json"}, "application/json", "application/json"),
+    ],
+)
+def test_what_proves_the_caller_is_blanked_and_nothing_else(headers: dict[str, str], told: str, left: str) -> None:
+    assert blank(told, headers) == left
+
+
+@pytest.mark.parametrize(
+    ("status", "phase", "may"),
+    [
+        (201, "", True),
+        (409, "", True),
+        (500, "", True),
+        (504, "", True),
+        (None, "http", True),
+        (None, "tcp", False),
+        (None, "tls", False),
+        (301, "", False),
+        (403, "", False),
+        (429, "", False),
+    ],
+)
+def test_a_write_may_be_done_unless_something_says_that_it_is_not(status: int | None, phase: str, may: bool) -> None:
+    assert may_have_written(Observed("project", "POST /sessions", status, phase=phase)) is may
