@@ -178,9 +178,11 @@ options:
         description: Name of the ClickHouse cluster whose replicas count. Without it a server counts as one replica.
         type: str
       discover:
-        description: Whether the other servers of O(live.cluster), as the first that answers names them, are asked too.
+        description:
+          - Whether the other servers of O(live.cluster), as the first that answers names them, are asked too, each at
+            its own name or address.
+          - They are unless O(live.connect_to) is given, which leads to one server and tells no way to the others.
         type: bool
-        default: true
       connect_to:
         description:
           - Where to connect instead of what the URL's name resolves to, as V(host:port). For a single URL.

@@ -17,6 +17,8 @@ description:
     volumes of 7000 IOPS and 1000 MiB/s that the instances can drive.
   - Reports and succeeds. A server that cannot be reached is a finding. Assert RV(sufficient) in the playbook.
   - What could not be looked at is V(unknown), which is not sufficient.
+  - With O(kubeconfig) the pods of the servers are looked at too. One that was ended for its memory (V(OOMKilled)) in
+    the last hour fails.
 extends_documentation_fragment:
   - amazon.aws.common.modules
   - amazon.aws.region.modules
@@ -90,8 +92,8 @@ sufficient:
   type: bool
 findings:
   description:
-    - One entry for each thing that was looked at, first those on the plan, then those on the servers, the volumes and
-      the backups.
+    - One entry for each thing that was looked at, first those on the plan, then those on the servers, their pods, the
+      volumes and the backups.
   returned: always
   type: list
   elements: dict
@@ -151,7 +153,9 @@ recommendation:
       type: list
       elements: str
 grants:
-  description: The statements that let O(live.user) ask everything that is asked, and nothing else.
+  description:
+    - The statements that let O(live.user) ask everything that is asked. Of LangSmith's runs they open times alone, not
+      what runs are called and what they say.
   returned: always
   type: list
   elements: str
@@ -164,8 +168,27 @@ pressure:
   description: Whether reading or writing strains the servers, and what to do. V(null) without O(live).
   returned: always
   type: dict
+  contains:
+    read:
+      description: V(none), V(some), V(high), or V(unknown) where not everything that tells of it was read.
+      type: str
+    write:
+      description: As RV(pressure.read).
+      type: str
+    because:
+      description: What was seen, in sentences.
+      type: list
+      elements: str
+    advice:
+      description: What to do.
+      type: str
+notes:
+  description: RV(pressure) and how RV(recommendation) came about, as O(langsmith.aws.report#module:notes) takes them.
+  returned: always
+  type: list
+  elements: dict
 replicas:
-  description: What was measured on each server that answered.
+  description: What was measured on each server that was asked, V(null) where a figure is unknown.
   returned: always
   type: list
   elements: dict
@@ -176,10 +199,13 @@ charts:
   elements: dict
 """
 
+from collections.abc import Sequence
+from contextlib import closing
 from datetime import UTC, datetime
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.langsmith.aws.plugins.module_utils.clients import pods
 from ansible_collections.langsmith.aws.plugins.module_utils.clients.clickhouse import Target, observe
 from ansible_collections.langsmith.aws.plugins.module_utils.clients.port_forward import PortForward
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.live import QUERIES
@@ -193,10 +219,7 @@ from ansible_collections.langsmith.aws.plugins.module_utils.shell.clickhouse_siz
     services,
 )
 from ansible_collections.langsmith.aws.plugins.module_utils.shell.clickhouse_sizing_options import SIZING_ARG_SPEC
-from ansible_collections.langsmith.aws.plugins.module_utils.shell.cluster_reach import (
-    CLUSTER_REACH_ARG_SPEC,
-    reaching,
-)
+from ansible_collections.langsmith.aws.plugins.module_utils.shell.cluster_reach import CLUSTER_REACH_ARG_SPEC
 
 
 def argument_spec() -> dict[str, dict[str, Any]]:
@@ -204,8 +227,9 @@ def argument_spec() -> dict[str, dict[str, Any]]:
     return {**AWS_ARG_SPEC, **CLUSTER_REACH_ARG_SPEC, **SIZING_ARG_SPEC}
 
 
-def sources(aws: dict[str, Any], dial: Any) -> Sources:
+def sources(aws: dict[str, Any], forward: PortForward, params: dict[str, Any]) -> Sources:
     """Where the facts come from; the clients of AWS import botocore, so each is imported where there is one."""
+    inside = bool(params["kubeconfig"])
 
     def read_secret(name: str, key: str) -> str:
         from ansible_collections.langsmith.aws.plugins.module_utils.clients import secretsmanager
@@ -222,12 +246,15 @@ def sources(aws: dict[str, Any], dial: Any) -> Sources:
 
         return backups.read(aws["s3"], bucket, prefix)
 
+    def read_pods(servers: Sequence[str]) -> Any:
+        return pods.behind(forward, servers, params["namespace"], params["timeout"])
+
     def ask(connection: dict[str, Any], **target: Any) -> Any:
-        way = {**connection, **({"dial": dial} if dial else {})}
+        way = {**connection, **({"dial": forward.dial} if inside else {})}
         of_writer = queries(target["login"].database, target["cluster"])
         return observe(Target(connection=way, **target), QUERIES, of_writer)
 
-    return Sources(read_secret, ask, read_volumes, read_backups)
+    return Sources(read_secret, ask, read_volumes, read_backups, read_pods if inside else None)
 
 
 def main() -> None:
@@ -240,8 +267,8 @@ def main() -> None:
     try:
         refuse_contradictions(module.params)
         aws = connected(module, services(module.params), module.params["timeout"])
-        with reaching(module.params, PortForward) as dial:
-            result = check(module.params, sources(aws, dial), datetime.now(UTC))
+        with closing(PortForward(module.params["kubeconfig"], module.params["namespace"])) as forward:
+            result = check(module.params, sources(aws, forward, module.params), datetime.now(UTC))
     except ProjectError as error:
         module.fail_json(msg=str(error))
     module.exit_json(**result)

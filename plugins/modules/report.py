@@ -56,6 +56,21 @@ options:
     type: list
     elements: dict
     default: []
+  notes:
+    description: What a check says besides its findings, as RV(langsmith.aws.clickhouse_sizing_check#module:notes).
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      title:
+        description: What it is about.
+        type: str
+        required: true
+      lines:
+        description: Sentences.
+        type: list
+        elements: str
+        required: true
   stages:
     description: Stages of the run in their order.
     type: list
@@ -121,6 +136,10 @@ from ansible_collections.langsmith.aws.plugins.module_utils.shell.text_file impo
 def argument_spec() -> dict[str, dict[str, Any]]:
     """The options, as documented above."""
     stage = {"name": {"type": "str", "required": True}, "seconds": {"type": "float", "required": True}}
+    note = {
+        "title": {"type": "str", "required": True},
+        "lines": {"type": "list", "elements": "str", "required": True},
+    }
     return {
         "findings": {"type": "list", "elements": "dict", "required": True},
         "title": {"type": "str", "default": "LangSmith on AWS"},
@@ -129,6 +148,7 @@ def argument_spec() -> dict[str, dict[str, Any]]:
         "format": {"type": "str", "choices": ["json", "junit", "html", "text"], "default": "json"},
         "timings": {"type": "dict", "default": {}},
         "charts": {"type": "list", "elements": "dict", "default": []},
+        "notes": {"type": "list", "elements": "dict", "default": [], "options": note},
         "stages": {"type": "list", "elements": "dict", "default": [], "options": stage},
     }
 
@@ -142,6 +162,7 @@ def write(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
         timings=parse_times(params["timings"]),
         stages=tuple((stage["name"], stage["seconds"]) for stage in params["stages"]),
         charts=parse_charts(params["charts"]),
+        notes=tuple((note["title"], tuple(note["lines"])) for note in params["notes"]),
     )
     result = {"changed": False, "text": as_text(report), "counts": report.counts, "worst": report.worst}
     if not params["path"]:

@@ -28,6 +28,8 @@ MANAGED: dict[str, Any] = {
     "datastores_clickhouse_password_secret": {"name": "acme/clickhouse", "key": "password"},
 }
 ZONES = 3
+#: What the engine of the tests has not, or has no history of when it was just started.
+OF_THE_ENGINE = ("keeper", "memory_limit", "replicated_tables", "batch_size", "query_latency")
 
 
 @pytest.fixture
@@ -42,7 +44,7 @@ def given(bench: Bench) -> Iterator[None]:
 @pytest.mark.usefixtures("given")
 def test_a_server_outside_is_looked_at_before_anything_is_migrated_into_it(bench: Bench, tmp_path: Path) -> None:
     with running(tmp_path, Setup(nodes=3, cluster="traces")) as servers:
-        outside = {
+        outside: dict[str, Any] = {
             "datastores_clickhouse_topology": "external",
             "datastores_clickhouse_host": servers[0].address,
             "datastores_clickhouse_port": 8123,
@@ -53,6 +55,10 @@ def test_a_server_outside_is_looked_at_before_anything_is_migrated_into_it(bench
             "datastores_clickhouse_password_secret": {"name": "acme/clickhouse", "key": "password"},
             "datastores_clickhouse_checks": {"user": USER, "name": "acme/clickhouse", "key": "password"},
         }
+        unknown = bench.play("playbooks/sizing.yml", variables=outside)
+        assert (unknown.code != 0, "as far as could be seen" in unknown.output) == (True, True)
+        accepted = {f"clickhouse.{rule}": "this engine has none to tell of" for rule in OF_THE_ENGINE}
+        outside["datastores_clickhouse_accepted"] = accepted
         good = bench.play("playbooks/sizing.yml", variables=outside)
         assert good.code == 0, good.output[-6000:]
         report = json.loads((bench.state / "reports" / INSTALLATION / "clickhouse.json").read_text())

@@ -42,10 +42,12 @@ MIB = 1024**2
 
 GOOD_PROFILE = "".join(f"<{name}>{value}</{name}>" for name, value in PROFILE.items())
 GOOD_CONFIG = "<max_concurrent_queries>1000</max_concurrent_queries><background_pool_size>4</background_pool_size>"
+#: Tables with a Replicated engine have a section of their own.
+REPLICATED_CONFIG = "<replicated_merge_tree><parts_to_delay_insert>3</parts_to_delay_insert></replicated_merge_tree>"
 #: No time to live for logs, no pool of merges to speak of, a Keeper of the engine's tests that lets nothing start.
 BAD_CONFIG = """
   <max_concurrent_queries>40</max_concurrent_queries>
-  <database_atomic_delay_before_drop_table_sec>1</database_atomic_delay_before_drop_table_sec>
+  <database_atomic_delay_before_drop_table_sec>8</database_atomic_delay_before_drop_table_sec>
   <background_pool_size>1</background_pool_size>
   <background_merges_mutations_concurrency_ratio>1</background_merges_mutations_concurrency_ratio>
   <zookeeper><implementation>testkeeper</implementation></zookeeper>
@@ -86,6 +88,9 @@ WELL = {
     "blob_storage": "pass",
     "ingest_delay": "pass",
 }
+
+#: What the volume tells where the engine does not.
+CALM_DISK = [Finding("clickhouse.io_pressure", "pass", "clickhouse", "vol-0a1", "never held back", "never held back")]
 
 
 @cache
@@ -219,7 +224,7 @@ def meanwhile(work: Callable[[], object], threads: int = 1) -> Iterator[None]:
                 future.result()
 
 
-def until(condition: Callable[[], bool], what: str, seconds: float = 20) -> None:
+def until(condition: Callable[[], bool], what: str, seconds: float = 120) -> None:
     """Wait for something that ClickHouse does by itself."""
     deadline = time.monotonic() + seconds
     while not condition():
@@ -227,11 +232,14 @@ def until(condition: Callable[[], bool], what: str, seconds: float = 20) -> None
         time.sleep(0.02)
 
 
+#: One who may do exactly what the rules ask.
+READER = {"reader": ("reader-password", [f"GRANT {privilege}" for privilege in privileges(QUERIES)])}
+
+
 @pytest.fixture(scope="module")
 def well(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     # Whoever may see everything, and one who may see nothing.
-    allowed = [f"GRANT {privilege}" for privilege in privileges(QUERIES)]
-    users = {"reader": ("reader-password", allowed), "blind": ("blind-password", ["GRANT SELECT ON other.*"])}
+    users = {**READER, "blind": ("blind-password", ["GRANT SELECT ON other.*"])}
     setup = Setup(config=GOOD_CONFIG, profile=GOOD_PROFILE, users=users, launcher=disk_of(1024))
     with roomy(tmp_path_factory) as folder, running(folder, setup) as servers:
         schema(servers[0])
@@ -243,8 +251,10 @@ def well(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def ill(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    setup = Setup(config=BAD_CONFIG, logs=(), launcher=disk_of(64))
+    setup = Setup(config=BAD_CONFIG, logs=(), users=READER, launcher=disk_of(64))
     with running(tmp_path_factory.mktemp("ill"), setup) as servers:
+        servers[0].sql("SELECT 1")
+        servers[0].sql("SYSTEM FLUSH LOGS")
         yield servers[0]
 
 
@@ -258,7 +268,8 @@ def small(ill: Server) -> Server:
 
 @pytest.fixture(scope="module")
 def posed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with running(tmp_path_factory.mktemp("posed"), Setup(config=GOOD_CONFIG, profile=GOOD_PROFILE)) as servers:
+    setup = Setup(config=GOOD_CONFIG + REPLICATED_CONFIG, profile=GOOD_PROFILE)
+    with running(tmp_path_factory.mktemp("posed"), setup) as servers:
         servers[0].sql("SELECT 1")
         servers[0].sql("SYSTEM FLUSH LOGS")
         yield servers[0]
@@ -295,7 +306,60 @@ def test_the_granted_user_sees_as_much_as_the_administrator(well: Server, health
     assert {rule: found[rule].status for rule in WELL} == {rule: healthy[rule].status for rule in WELL}
 
 
+def test_the_granted_user_reads_when_runs_came_and_nothing_that_they_say(well: Server) -> None:
+    forbidden = ("inputs", "outputs", "id", "*", "count() FROM runs WHERE inputs LIKE '%secret%' UNION ALL SELECT 1")
+    for what in forbidden:
+        statement = f"SELECT {what}" if "FROM" in what else f"SELECT {what} FROM runs LIMIT 1"  # noqa: S608 - ours
+        status, told = well.ask(statement, "reader", "reader-password")
+        assert (status != 200, "ACCESS_DENIED" in told) == (True, True), statement
+
+
+# Servers that know each other
+
+
+def test_one_server_of_a_cluster_tells_that_its_tables_are_not_replicated(well: Server) -> None:
+    found = look(well, cluster="replicated")["replicated_tables"]
+    assert found.status == "fail"
+    assert "not replicated: runs" in found.observed
+
+
+def test_a_server_is_no_service_that_replicates_by_itself(well: Server) -> None:
+    (asked,) = seen(well).replicas
+    assert asked.value("cloud_mode", "value") == "0"
+    assert look(well)["replicas"].status == "fail"
+    managed = look(well, plan=Plan("managed"))
+    assert not {"replicas", "cpu", "memory", "memory_limit", "disk_fill", "disk_forecast", "io_pressure"} & set(managed)
+    assert {one.status for one in managed.values()} == {"pass"}
+
+
 # Parts and inserts
+
+
+def test_parts_that_are_never_delayed_are_told_of_before_they_are_rejected(ill: Server) -> None:
+    with table(ill, "thrown", "parts_to_delay_insert = 0, parts_to_throw_insert = 4") as name:
+        ill.sql(f"SYSTEM STOP MERGES {name}")
+        told: list[Finding] = []
+        while len(told) < 4:
+            add(ill, name)
+            told.append(look(ill)["parts"])
+    assert [one.status for one in told] == ["pass", "pass", "warn", "fail"]
+    assert told[-1].observed == "4 parts in partition all of default.thrown, inserts are rejected from 4"
+
+
+def test_a_replicated_table_is_held_against_the_limits_of_replicated_tables(posed: Server) -> None:
+    with table(posed, "copied") as name:
+        posed.sql(f"SYSTEM STOP MERGES {name}")
+        for _number in range(3):
+            add(posed, name)
+        plain = look(posed)["parts"]
+        posed.inject("system.replicas", REPLICAS, [{**HEALTHY, "table": name}])
+        copied = look(posed)["parts"]
+        posed.inject("system.replicas", REPLICAS)
+    assert plain.status == "pass"
+    assert (copied.status, copied.observed) == (
+        "fail",
+        "3 parts in partition all of default.copied, inserts are delayed from 3",
+    )
 
 
 def test_parts_explode_where_merges_are_stopped(ill: Server) -> None:
@@ -448,7 +512,7 @@ def test_a_dropped_table_on_a_full_disk_still_holds_its_space(small: Server) -> 
     small.sql("INSERT INTO heavy SELECT randomString(1000) FROM numbers(50000)")
     small.sql("DROP TABLE heavy")
     told = look(small)["dropped_tables"]
-    # This server lets go after a second; the other tests have the disk to themselves again.
+    # This server lets go after some seconds; the other tests have the disk to themselves again.
     until(lambda: look(small)["dropped_tables"].observed == "0 GiB in 0 dropped tables", "the table is gone")
     assert told.status == "warn"
     assert "in 1 dropped tables" in told.observed
@@ -535,7 +599,7 @@ def test_too_many_queries_at_the_same_time_are_read_pressure(well: Server) -> No
             next(one for one in judge_live(live, environment) if one.id == "clickhouse.concurrency")
             for environment in ("production", "dev")
         )
-        pressed = pressure(judge_live(live, "production"), 1)
+        pressed = pressure(judge_live(live, "production"), 1, CALM_DISK)
         # One who may only read sees the queries of others too.
         reader = look(well, user="reader", password="reader-password")["concurrency"]
     assert (told.status, dev.status) == ("fail", "warn")
@@ -615,6 +679,7 @@ def test_runs_that_come_late_fail_in_production(ill: Server, arrival: str) -> No
     late = look(ill)["ingest_delay"]
     assert [one.status for one in (none, quick, late)] == ["pass", "pass", "fail"]
     assert late.observed == "95 of 100 of 200 runs in the last hour within 90 s"
+    assert look(ill, user="reader", password="reader-password")["ingest_delay"] == late
     assert look(ill, "dev")["ingest_delay"].status == "warn"
 
 
@@ -627,7 +692,7 @@ def test_a_run_of_a_trace_that_takes_long_is_not_late(ill: Server) -> None:
 def test_late_runs_without_saturation_do_not_forbid_queue_workers(ill: Server) -> None:
     schema(ill)
     add_runs(ill, 100, delay=90)
-    told = pressure(judge_live(seen(ill), "production"), 1)
+    told = pressure(judge_live(seen(ill), "production"), 1, CALM_DISK)
     assert (told["read"], told["write"]) == ("none", "some")
     assert "Queue workers may be added" in told["advice"]
 
@@ -637,7 +702,7 @@ def test_saturated_writes_are_named_and_more_workers_advised_against(ill: Server
         add(ill, name)
         ill.sql(f"SYSTEM STOP MERGES {name}")
         with meanwhile(lambda: try_to_add(ill, name)):
-            told = pressure(judge_live(seen(ill, seconds=0.3), "production"), 1)
+            told = pressure(judge_live(seen(ill, seconds=0.3), "production"), 1, CALM_DISK)
     assert (told["read"], told["write"]) == ("none", "high")
     assert told["advice"].startswith("Add no queue workers")
     assert any("rejected in" in reason for reason in told["because"])

@@ -8,6 +8,7 @@ What one engine cannot do, replicate and measure its machine, is supplied by hea
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -62,15 +63,15 @@ def read(server: Server) -> None:
 
 @pytest.fixture(scope="module")
 def loaded(cluster: list[Server]) -> Live:
-    """What the servers answer while each is written to and read from, without a pause."""
-    done, batches = threading.Event(), []
+    """What the servers answer while each is written to and read from, with hardly a pause."""
+    done, batches = threading.Event(), Counter[str]()
 
     def work(server: Server) -> None:
-        while not done.is_set():
+        while not done.wait(0.05):
             write(server)
             for page in (server,) * 5:
                 read(page)
-            batches.append(server.subject)
+            batches[server.subject] += 1
 
     login = Login(USER, PASSWORD)
     target = Target((cluster[0].url,), login, "replicated", {"timeout": 30}, sample_seconds=3)
@@ -78,8 +79,11 @@ def loaded(cluster: list[Server]) -> Live:
         futures = [pool.submit(work, server) for server in (*cluster, *cluster)]
         try:
             # The logs have something to tell of, then.
-            while len(batches) < 40 and not any(future.done() for future in futures):
+            while min(batches[server.subject] for server in cluster) < 10:
+                assert not any(future.done() for future in futures)
                 done.wait(0.05)
+            for server in cluster:
+                server.sql("SYSTEM FLUSH LOGS")
             live = observe(target, QUERIES)
         finally:
             done.set()
@@ -105,6 +109,15 @@ def test_nothing_is_found_where_nothing_is_wrong(found: list[Finding]) -> None:
 def test_only_the_forecast_waits_for_more_history(found: list[Finding]) -> None:
     unknown = {one.id for one in found if one.status == "unknown"}
     assert unknown - {"clickhouse.memory_limit"} == {"clickhouse.disk_forecast"}
+
+
+def test_where_one_server_is_asked_of_three_their_versions_are_unknown(cluster: list[Server]) -> None:
+    target = Target((cluster[0].url,), Login(USER, PASSWORD), "replicated", discover=False, sample_seconds=0.05)
+    told = {one.id: one for one in judge_live(observe(target, QUERIES), "production")}
+    version, tables = told["clickhouse.same_version"], told["clickhouse.replicated_tables"]
+    assert (version.status, version.observed.rpartition("; ")[2]) == ("unknown", "1 of 3 servers asked")
+    # They are not replicated, which one server alone can tell.
+    assert (tables.status, "on 1 server" in tables.observed) == ("fail", True)
 
 
 def test_the_load_itself_is_seen(loaded: Live, found: list[Finding]) -> None:

@@ -37,7 +37,7 @@ USERS = {
     "nobody": ("nobody-password", ["GRANT SELECT ON default.nothing"]),
 }
 #: Seconds of a query: never reached, and what a server that hangs has to cost.
-TIMEOUT, SHORT = 30.0, 2.0
+TIMEOUT, SHORT = 30.0, 8.0
 
 
 @pytest.fixture(scope="module")
@@ -150,8 +150,10 @@ def test_a_login_that_is_refused_is_one_finding(servers: list[Server], login: Lo
 
 def test_the_native_port_says_that_it_is_none(servers: list[Server]) -> None:
     url = f"http://{servers[0].address}:{store.TCP_PORT}"
-    (replica,) = observe(replace(target(servers), urls=(url,)), QUERIES).replicas
-    assert "You must use port" in replica.unreachable
+    # The end of the connection may overtake the words.
+    told = [observe(replace(target(servers), urls=(url,)), QUERIES).replicas[0].unreachable for _time in range(10)]
+    assert all(told)
+    assert [words for words in told if "You must use port" in words]
 
 
 def test_a_replica_that_hangs_costs_its_timeout_once_and_holds_nobody_up(servers: list[Server]) -> None:
@@ -160,7 +162,7 @@ def test_a_replica_that_hangs_costs_its_timeout_once_and_holds_nobody_up(servers
         live = observe(target(servers, connection={"timeout": SHORT, "dial": dial}), QUERIES)
     finally:
         servers[1].thaw()
-    assert [replica.unreachable for replica in live.replicas] == ["", "http: no answer within 2 s", ""]
+    assert [replica.unreachable for replica in live.replicas] == ["", f"http: no answer within {SHORT:g} s", ""]
     assert [found.status for found in judged(live, "connection")] == ["pass", "fail", "pass"]
     # A query that timed out leaves its connection; a second try would have made another.
     assert dial.dialled.count(servers[1].address) == 1

@@ -111,6 +111,27 @@ def test_another_name_is_reached_by_connect_to(run: Run, servers: list[Server]) 
     assert of(result, "connection")[0]["status"] == "pass"
 
 
+def test_connect_to_leads_to_one_server_and_the_others_are_asked_where_it_is_wanted(
+    run: Run, servers: list[Server]
+) -> None:
+    way = {"urls": ["http://clickhouse.acme.example:8123"], "connect_to": servers[0].subject}
+    alone, together = run(**way), run(**way, discover=True)
+    first = "clickhouse.acme.example:8123"
+    assert {finding["subject"]: finding["status"] for finding in of(alone, "connection")} == {first: "pass"}
+    assert [finding["status"] for finding in of(alone, "replicas")] == ["pass"]
+    assert {finding["subject"] for finding in of(together, "connection")} >= {
+        first,
+        *(server.subject for server in servers[1:]),
+    }
+
+
+def test_what_is_pressed_and_why_is_a_note_for_the_report(run: Run) -> None:
+    result = run(options={"plan": {"topology": "external", "load": {"traces_per_s": 10}}})
+    titles = {note["title"]: note["lines"] for note in result["notes"]}
+    assert titles["Pressure"][-1] == result["pressure"]["advice"]
+    assert titles["What the load needs"] == result["recommendation"]["arithmetic"]
+
+
 def test_a_native_port_is_no_http(run: Run, servers: list[Server]) -> None:
     result = run("dev", urls=[f"http://{servers[0].address}:{store.TCP_PORT}"], cluster=None)
     assert [finding["status"] for finding in of(result, "connection")] == ["fail"]

@@ -95,6 +95,7 @@ FINDINGS = tuple(
     Finding(f"clickhouse.{status}", status, "clickhouse", "h:8123", "seen <script>x()</script>", "that", "do this")
     for status in SEVERITY
 )
+NOTES = (("Pressure", ("Reads: some. Writes: none.", f"{LONG}: 120 queries at the same time", "Add replicas." * 20)),)
 
 # Runs in the page: what overflows, which texts are too faint, what was fetched from elsewhere.
 LOOK = r"""
@@ -144,7 +145,8 @@ def chromium() -> str:
 def look(chromium: str, folder: Path, scheme: int, width: int) -> dict[str, Any]:
     """What the browser tells of the page, with everything of it opened."""
     page = folder / "report.html"
-    source = render(Report("Sizing", "acme-prod", FINDINGS, {"auth": 0.5}, (("network", 3.0),), CHARTS), "html")
+    report = Report("Sizing", "acme-prod", FINDINGS, {"auth": 0.5}, (("network", 3.0),), CHARTS, NOTES)
+    source = render(report, "html")
     page.write_text(source.replace("</body>", LOOK + "</body>"))
     quiet = ["--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
     quiet += ["--disable-component-update", "--disable-sync", "--disable-dev-shm-usage"]

@@ -14,6 +14,11 @@ from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.ba
 )
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.storage import Unread
 
+try:
+    from botocore.exceptions import BotoCoreError
+except ImportError:  # there is no client without it
+    BotoCoreError = Exception  # type: ignore[assignment, misc]
+
 
 def read(s3: Any, bucket: str, prefix: str) -> Backups | Unread:
     """The newest whole backup under the prefix. What AWS does not let see is :class:`Unread`."""
@@ -24,6 +29,8 @@ def read(s3: Any, bucket: str, prefix: str) -> Backups | Unread:
         return newest_good(listing, lambda key: _content(s3, bucket, key))
     except AwsCallError as error:
         return Unread(str(error), error.action if error.denied else "")
+    except BotoCoreError as error:
+        return Unread(f"a manifest in s3://{bucket}/{start} was not read to its end: {error}")
 
 
 def _content(s3: Any, bucket: str, key: str) -> bytes:

@@ -117,9 +117,9 @@ def _exchange(http: HttpClient, login: Login, sql: str) -> Answer:
 def _rows(answer: Answer, login: Login) -> Rows | Refused:
     code = answer.headers.get("x-clickhouse-exception-code", "")
     if code:
-        return Refused(int(code) if re.fullmatch(r"[0-9]{1,5}", code) else 0, _hidden(answer.head(300), login))
+        return Refused(int(code) if re.fullmatch(r"[0-9]{1,5}", code) else 0, _head(answer, login, 300))
     if answer.status != 200 or not any(name.startswith("x-clickhouse-") for name in answer.headers):
-        raise UnreachableError(_hidden(_stranger(answer), login))
+        raise UnreachableError(_stranger(answer, login))
     if answer.truncated:
         return Refused(0, f"the answer is longer than {MAX_BYTES // 1024**2} MiB")
     if answer.headers.get("content-encoding", "identity") != "identity":
@@ -130,23 +130,28 @@ def _rows(answer: Answer, login: Login) -> Rows | Refused:
         return _broken(answer, login)
 
 
-def _stranger(answer: Answer) -> str:
+def _stranger(answer: Answer, login: Login) -> str:
     """What else than ClickHouse answers here."""
-    location = answer.headers.get("location", "")
+    location = _hidden(answer.headers.get("location", ""), login)
     if 300 <= answer.status < 400 and location:
         return f"http: status {answer.status}, a redirect to {location[:150]!r}, which is not followed"
-    return f"http: status {answer.status} from something that is no ClickHouse: {answer.head(120)!r}"
+    return f"http: status {answer.status} from something that is no ClickHouse: {_head(answer, login, 120)!r}"
 
 
 def _broken(answer: Answer, login: Login) -> Refused:
     """An answer that is no table, as one that ends with the text of an exception."""
-    text = answer.body.decode("utf-8", "replace")
+    text = _hidden(answer.body.decode("utf-8", "replace"), login)
     late = _EXCEPTION.search(text)
     if late is not None:
-        return Refused(int(late[1]), _hidden(" ".join(text[late.start() :].split())[:300], login))
+        return Refused(int(late[1]), " ".join(text[late.start() :].split())[:300])
     if not text.strip():
         return Refused(0, "the answer is empty")
-    return Refused(0, f"the answer is no table of ClickHouse's: {_hidden(answer.head(150), login)!r}")
+    return Refused(0, f"the answer is no table of ClickHouse's: {_head(answer, login, 150)!r}")
+
+
+def _head(answer: Answer, login: Login, characters: int) -> str:
+    """The start of an answer. What is hidden is hidden first: a cut might leave a part of it."""
+    return replace(answer, body=_hidden(answer.body.decode("utf-8", "replace"), login).encode()).head(characters)
 
 
 def _hidden(text: str, login: Login) -> str:

@@ -13,6 +13,7 @@ from ansible_collections.langsmith.aws.plugins.module_utils.clients.aws import A
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse import instances
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.storage import (
     BALANCES,
+    CLAIM_TAGS,
     INSTANCE_CHECKS,
     INSTANCE_NAMESPACE,
     MINUTES,
@@ -73,9 +74,15 @@ def volumes(ec2: Any, ids: Sequence[str]) -> tuple[RealVolume, ...]:
             item.get("State") or "",
             next((to["InstanceId"] for to in item.get("Attachments") or () if to.get("InstanceId")), ""),
             item.get("AvailabilityZone") or "",
+            _claim(item),
         )
         for item in pages(ec2, "describe_volumes", "Volumes", Filters=_filter("volume-id", ids))
     )
+
+
+def _claim(item: dict[str, Any]) -> str:
+    tags = {tag["Key"]: tag["Value"] for tag in item.get("Tags") or ()}
+    return "/".join(tags[key] for key in CLAIM_TAGS if tags.get(key))
 
 
 def modifications(ec2: Any, ids: Sequence[str]) -> dict[str, Modification]:

@@ -29,7 +29,11 @@ _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 
 @dataclass(frozen=True)
 class Report:
-    """What is rendered. ``timings`` are seconds of a check's stages, ``stages`` (name, seconds) those of a run."""
+    """What is rendered.
+
+    ``timings`` are seconds of a check's stages, ``stages`` (name, seconds) those of a run, ``notes`` (title, sentences)
+    what a check says besides its findings.
+    """
 
     title: str
     subject: str
@@ -37,6 +41,7 @@ class Report:
     timings: Mapping[str, float] = field(default_factory=dict)
     stages: tuple[tuple[str, float], ...] = ()
     charts: tuple[Chart, ...] = ()
+    notes: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     @property
     def worst(self) -> Status:
@@ -83,7 +88,7 @@ def render(report: Report, form: str) -> str:
 
 
 def as_json(report: Report) -> str:
-    """An object with title, subject, verdict, counts, findings, timings, stages and charts."""
+    """An object with title, subject, verdict, counts, findings, timings, stages, charts and notes."""
     document = {
         "title": report.title,
         "subject": report.subject,
@@ -93,6 +98,7 @@ def as_json(report: Report) -> str:
         "timings": dict(report.timings),
         "stages": [{"name": name, "seconds": seconds} for name, seconds in report.stages],
         "charts": [asdict(chart) for chart in report.charts],
+        "notes": [{"title": title, "lines": list(lines)} for title, lines in report.notes],
     }
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
@@ -125,6 +131,8 @@ def as_text(report: Report) -> str:
             lines += ["", f"{finding.status.upper()} {finding.id} ({finding.subject})"]
             lines += _indented("observed", finding.observed) + _indented("expected", finding.expected)
             lines += _indented("remedy", finding.remedy) + _indented("source", finding.source)
+    for title, said in report.notes:
+        lines += ["", title.upper(), *(line for sentence in said for line in _wrapped("  - ", "    ", sentence))]
     for heading, times in (("TIMINGS", tuple(report.timings.items())), ("STAGES", report.stages)):
         if times:
             lines += ["", *_table((heading, "SECONDS"), [(name, f"{seconds:.2f}") for name, seconds in times])]
@@ -139,6 +147,7 @@ def as_html(report: Report) -> str:
     ordered = sorted(report.findings, key=lambda item: -SEVERITY.index(item.status))
     cards = "\n".join(_card(finding) for finding in ordered)
     charts = "".join(f"{chart_svg.draw(chart)}\n" for chart in report.charts)
+    notes = "".join(_note(title, lines) for title, lines in report.notes)
     times = _times("Timings of the check", tuple(report.timings.items())) + _times("Stages of the run", report.stages)
     title = escape(f"{report.title}: {report.subject}")
     return f"""<!doctype html>
@@ -157,7 +166,7 @@ def as_html(report: Report) -> str:
 <ul class="counts">{counts}</ul>
 </header>
 <main>
-{charts}{cards}
+{notes}{charts}{cards}
 {times}</main>
 </body>
 </html>
@@ -206,6 +215,11 @@ def _card(finding: Finding) -> str:
         f'<details class="{finding.status}"{opened}><summary><b>{finding.status}</b>'
         f"<code>{escape(finding.id)}</code><span>{escape(finding.component)}</span></summary><dl>{body}</dl></details>"
     )
+
+
+def _note(title: str, lines: Sequence[str]) -> str:
+    sentences = "".join(f"<li>{escape(line)}</li>" for line in lines)
+    return f"<h2>{escape(title)}</h2>\n<ul>{sentences}</ul>\n"
 
 
 def _times(heading: str, times: Sequence[tuple[str, float]]) -> str:
@@ -262,6 +276,10 @@ def _shortened(value: str, limit: int) -> str:
 
 
 def _indented(name: str, value: str) -> list[str]:
-    lines = textwrap.wrap(value, 116 - 12, break_long_words=False, break_on_hyphens=False)
-    heads = [f"  {name + ':':<10}"] + [" " * 12] * (len(lines) - 1)
-    return [head + line for head, line in zip(heads, lines, strict=True)] if lines else []
+    return _wrapped(f"  {name + ':':<10}", " " * 12, value)
+
+
+def _wrapped(first: str, others: str, value: str) -> list[str]:
+    width = 116 - len(others)
+    lines = textwrap.wrap(value, width, break_long_words=False, break_on_hyphens=False)
+    return [(others if number else first) + line for number, line in enumerate(lines)]

@@ -17,7 +17,6 @@ from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.ba
     judge_backups,
 )
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.facts import (
-    Environment,
     Keeper,
     Live,
     Load,
@@ -28,6 +27,7 @@ from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.fa
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.live import grants, judge_live
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.pressure import pressure
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.recommendation import recommend
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.rules.pods import Pods, judge_pods
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.rules.rights import grants_of_writer
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.storage import Storage, Unread
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.volume_rules import judge_volumes
@@ -55,12 +55,13 @@ class Observe(Protocol):
 @dataclass(frozen=True)
 class Sources:
     """Where the check gets its facts from: a secret's value by name and key (raises ProjectError), servers, volumes by
-    id at a time, backups by bucket and prefix."""
+    id at a time, backups by bucket and prefix, pods by servers (host:port), which are known of a cluster only."""
 
     read_secret: Callable[[str, str], str]
     observe: Observe
     volumes: Callable[[list[str], datetime], Storage]
     backups: Callable[[str, str], Backups | Unread]
+    pods: Callable[[Sequence[str]], Pods] | None = None
 
 
 def services(params: Mapping[str, Any]) -> list[str]:
@@ -82,17 +83,22 @@ def check(params: Mapping[str, Any], sources: Sources, now: datetime) -> dict[st
     live, storage, backups = _facts(params, sources, now)
     running = [] if live is None else judge_live(live, environment, plan)
     findings = sizing.judge(environment, plan, running)
+    if live is not None and sources.pods is not None:
+        findings += judge_pods(sources.pods([replica.subject for replica in live.replicas]), now)
     if storage is not None:
         findings += judge_volumes(storage, environment, plan)
     if backups is not None:
         findings += _on_backups(backups, params, now)
+    pressed = None if live is None else _pressure(live, storage, plan)
     return {
         "changed": False,
         "sufficient": sizing.sufficient(findings),
         "findings": [finding.to_dict() for finding in findings],
         "recommendation": advice,
         **_grants(params["live"]),
-        **_measured(live, running, environment, plan),
+        "pressure": pressed,
+        **_measured(live),
+        "notes": _notes(pressed, advice),
     }
 
 
@@ -136,7 +142,7 @@ def _observing(params: Mapping[str, Any], sources: Sources) -> Callable[[], Live
                 urls=tuple(live["urls"]),
                 login=login,
                 cluster=live["cluster"],
-                discover=live["discover"],
+                discover=not live["connect_to"] if live["discover"] is None else live["discover"],
                 sample_seconds=params["sample_seconds"],
                 writer=writer,
             )
@@ -153,18 +159,25 @@ def _login(who: Mapping[str, Any], database: str, sources: Sources) -> Login:
     return Login(who["user"], password, database)
 
 
-def _measured(
-    live: Live | None, running: Sequence[Finding], environment: Environment, plan: Plan | None
-) -> dict[str, Any]:
-    if live is None:
-        return {"pressure": None, "replicas": [], "charts": []}
-    strict = running if environment == "production" else judge_live(live, "production", plan)
-    replicas = measures.measures(live)
-    return {
-        "pressure": pressure(strict, len(live.replicas)),
-        "replicas": replicas,
-        "charts": measures.charts(replicas),
-    }
+def _pressure(live: Live, storage: Storage | None, plan: Plan | None) -> dict[str, Any]:
+    volumes = [] if storage is None else judge_volumes(storage, "production", plan)
+    return pressure(judge_live(live, "production", plan), len(live.replicas), volumes)
+
+
+def _measured(live: Live | None) -> dict[str, Any]:
+    replicas = [] if live is None else measures.measures(live)
+    return {"replicas": replicas, "charts": measures.charts(replicas)}
+
+
+def _notes(pressed: Mapping[str, Any] | None, advice: Mapping[str, Any] | None) -> list[dict[str, Any]]:
+    """What the report says besides the findings."""
+    notes = []
+    if pressed is not None:
+        sides = f"Reads: {pressed['read']}. Writes: {pressed['write']}."
+        notes.append({"title": "Pressure", "lines": [sides, *pressed["because"], pressed["advice"]]})
+    if advice is not None:
+        notes.append({"title": "What the load needs", "lines": advice["arithmetic"]})
+    return notes
 
 
 def _recommendation(plan: Plan | None, environment: Any) -> dict[str, Any] | None:

@@ -44,7 +44,7 @@ _LIVE = {
     "writer": {"type": "dict", "options": _WRITER, "mutually_exclusive": _ONE_PASSWORD},
     "database": {"type": "str", "default": "default"},
     "cluster": {"type": "str"},
-    "discover": {"type": "bool", "default": True},
+    "discover": {"type": "bool"},
     "connect_to": {"type": "str"},
     "ca_file": {"type": "path"},
 }

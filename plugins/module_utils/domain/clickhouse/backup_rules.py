@@ -84,13 +84,21 @@ class _Documents:
 
 
 def _parsed(content: bytes) -> ET.Element | None:
-    """The document, or None for what BACKUP does not write: no XML, or XML with declarations of its own."""
-    if b"<!" in content:
+    """The document, or None for what BACKUP does not write: no XML, XML with declarations of its own or in UTF-16,
+    a size that is no number."""
+    if b"<!" in content or b"\0" in content:
         return None
     try:
-        return ET.fromstring(content)  # noqa: S314  nothing is left in it that could grow
-    except ET.ParseError:
+        document = ET.fromstring(content)  # noqa: S314  nothing is left in it that could grow
+        for entry in document.iter("file"):
+            _size(entry)
+    except (ET.ParseError, LookupError, ValueError):
         return None
+    return document
+
+
+def _size(entry: ET.Element) -> int:
+    return int(entry.findtext("size") or 0)
 
 
 def _problem(key: str, listing: Listing, keys: list[str], documents: _Documents) -> str:
@@ -122,7 +130,7 @@ def _uuid(documents: _Documents, key: str) -> str | None:
 
 def _wrong_files(document: ET.Element, folder: str, listing: Listing) -> str:
     for entry in document.iter("file"):
-        size = int(entry.findtext("size") or 0)
+        size = _size(entry)
         in_base = entry.findtext("use_base") == "true" or entry.find("base_size") is not None
         name = entry.findtext("data_file") or (entry.findtext("name") or "").lstrip("/")
         key = f"{folder}/{name}".lstrip("/")

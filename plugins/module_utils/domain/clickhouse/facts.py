@@ -94,7 +94,8 @@ class Query:
 
     ``table`` is what its SELECT needs a grant on, ``grant`` the whole privilege where that is another one
     (``SHOW TABLES ON *.*``). A ``sampled`` query is asked twice, with a pause between, since its counters tell
-    something only by their growth. A ``filtered`` one reads a table of which ClickHouse silently leaves out the rows
+    something only by their growth. ``columns`` are those of the table that it reads, where the others are none of its
+    user's business. A ``filtered`` one reads a table of which ClickHouse silently leaves out the rows
     about tables that the user may not see (system.parts, system.replicas), so that it proves nothing without SIGHT.
     """
 
@@ -103,11 +104,17 @@ class Query:
     grant: str = ""
     sampled: bool = False
     filtered: bool = False
+    columns: tuple[str, ...] = ()
 
     @property
     def privilege(self) -> str:
         """What GRANT would have to give; empty where nothing is needed."""
-        return self.grant or (f"SELECT ON {self.table}" if self.table else "")
+        return self.grant or (self.reading(self.table) if self.table else "")
+
+    def reading(self, table: str) -> str:
+        """The right to read what it reads of the table, under the name that the table has for GRANT."""
+        columns = f"({', '.join(self.columns)})" if self.columns else ""
+        return f"SELECT{columns} ON {table}"
 
 
 #: What a user needs in order to see what others' tables are made of.

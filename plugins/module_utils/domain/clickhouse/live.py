@@ -40,6 +40,21 @@ THEMES = (access, rights, topology, resources, replication, queries, parts, disk
 QUERIES: dict[str, Query] = {name: query for theme in THEMES for name, query in theme.QUERIES.items()}
 
 
+#: What LangChain manages is not the operator's to size: which servers, how large, on which disks.
+NOT_OF_MANAGED: tuple[Callable[[Any, Context], Iterable[Finding]], ...] = (
+    topology.replicas,
+    resources.cpu,
+    resources.memory,
+    resources.memory_limit,
+    disk.disk_fill,
+    disk.disk_size,
+    disk.disk_forecast,
+    disk.system_logs,
+    disk.dropped_tables,
+    disk.io_pressure,
+)
+
+
 def judge_live(live: Live, environment: Environment, plan: Plan | None = None) -> list[Finding]:
     """First whether each server answers, then the rules on all of them together, then those on each."""
     context = Context(environment, live.user, live.database, live.cluster, len(live.replicas), plan, live.writer)
@@ -66,7 +81,12 @@ def judge_live(live: Live, environment: Environment, plan: Plan | None = None) -
 
 
 def _told(rule: Callable[[Any, Context], Iterable[Finding]], subject: Any, context: Context) -> list[Finding]:
-    """What a rule finds. Rows that are not of the shape asked for are something else's than ClickHouse's."""
+    """What a rule finds, if it is one for this topology.
+
+    Rows that are not of the shape asked for are something else's than ClickHouse's.
+    """
+    if context.plan is not None and context.plan.topology == "managed" and rule in NOT_OF_MANAGED:
+        return []
     try:
         return list(rule(subject, context))
     except (LookupError, TypeError, ValueError, ArithmeticError) as error:

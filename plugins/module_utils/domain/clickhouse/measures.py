@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import isfinite
 from typing import Any
 
@@ -13,7 +13,9 @@ from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.fa
     Live,
     Replica,
 )
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.live import QUERIES
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.rules import (
+    access,
     disk,
     parts,
     queries,
@@ -29,52 +31,91 @@ HORIZON_DAYS = 90
 
 
 def measures(live: Live) -> list[dict[str, Any]]:
-    """One mapping for each replica; None where a figure is unknown.
+    """One mapping for each server that was asked; None where a figure is unknown or may not be seen.
 
     ``cpu`` in vCPU, ``memory_used_gib`` and ``memory_limit_gib``, ``queries`` at the same time and ``queries_limit``
     (0: none), ``disk_used_gib`` and ``disk_total_gib`` of the local disks, ``parts`` in the fullest partition, where
-    (``parts_in``) and ``parts_limit`` that delays inserts, ``merges`` and ``merges_limit``, ``replication_lag_s``,
+    (``parts_in``) and ``parts_limit`` that holds inserts up, ``merges`` and ``merges_limit``, ``replication_lag_s``,
     ``growth_gib_per_day`` (negative where disks empty) and ``days_to_full`` (None also where they do not fill).
     """
-    return [_measure(replica) for replica in live.replicas]
+    return [_measure(access.veiled(replica, QUERIES, live.database)) for replica in live.replicas]
 
 
 def _measure(replica: Replica) -> dict[str, Any]:
-    used_total, grown, days = disk.space(replica), disk.growth(replica), disk.days_to_full(replica)
-    return {
-        "subject": replica.subject,
-        "cpu": resources.cores(replica),
-        "memory_used_gib": _gib(resources.memory_used(replica)),
-        "memory_limit_gib": _gib(resources.usable_memory(replica)),
-        "queries": max(queries.samples(replica, "running", "running"), default=None),
-        "queries_limit": queries.query_limit(replica),
-        "disk_used_gib": _gib(used_total and used_total[0]),
-        "disk_total_gib": _gib(used_total and used_total[1]),
-        **_parts(replica),
-        "merges": max(queries.samples(replica, "merge_pool", "tasks"), default=None),
-        "merges_limit": max(queries.samples(replica, "merge_pool", "size"), default=None),
-        "replication_lag_s": _lag(replica),
-        "growth_gib_per_day": _gib(grown and grown[0]),
-        "days_to_full": round(days, 1) if days is not None and isfinite(days) else None,
-    }
+    return {"subject": replica.subject, **{name: _figure(told, replica) for name, told in _FIGURES.items()}}
+
+
+def _figure(told: Callable[[Replica], Any], replica: Replica) -> Any:
+    try:
+        return told(replica)
+    except (LookupError, TypeError, ValueError, ArithmeticError):
+        # Rows of another shape than asked for; the rules say so.
+        return None
 
 
 def _gib(size: float | None) -> float | None:
     return None if size is None else round(size / GIB, 3)
 
 
-def _parts(replica: Replica) -> dict[str, Any]:
+def _space(replica: Replica, number: int) -> float | None:
+    used_total = disk.space(replica)
+    return used_total and used_total[number]
+
+
+def _growth(replica: Replica) -> float | None:
+    grown = disk.growth(replica)
+    return grown and grown[0]
+
+
+def _days(replica: Replica) -> float | None:
+    days = disk.days_to_full(replica)
+    return round(days, 1) if days is not None and isfinite(days) else None
+
+
+def _most(query: str, column: str) -> Callable[[Replica], float | None]:
+    return lambda replica: max(queries.samples(replica, query, column), default=None)
+
+
+def _parts(replica: Replica) -> int | None:
     fullest = parts.fullest(replica)
     if fullest is None:
-        return {"parts": None if replica.rows("parts") is None else 0, "parts_in": None, "parts_limit": None}
-    row, limit = fullest
-    return {"parts": row["parts"], "parts_in": f"{row['database']}.{row['table']}", "parts_limit": limit}
+        return None if replica.rows("parts") is None else 0
+    return int(fullest[0]["parts"])
+
+
+def _parts_in(replica: Replica) -> str | None:
+    fullest = parts.fullest(replica)
+    return fullest and f"{fullest[0]['database']}.{fullest[0]['table']}"
+
+
+def _parts_limit(replica: Replica) -> float | None:
+    fullest = parts.fullest(replica)
+    return fullest and fullest[1]
 
 
 def _lag(replica: Replica) -> float | None:
     rows = replica.rows("replicas") or ()
     delays = [row["absolute_delay"] for row in rows if not row["is_readonly"]]
     return max((delay for delay in delays if delay < replication.NEVER_STARTED), default=None)
+
+
+_FIGURES: Mapping[str, Callable[[Replica], Any]] = {
+    "cpu": resources.cores,
+    "memory_used_gib": lambda replica: _gib(resources.memory_used(replica)),
+    "memory_limit_gib": lambda replica: _gib(resources.usable_memory(replica)),
+    "queries": _most("running", "running"),
+    "queries_limit": queries.query_limit,
+    "disk_used_gib": lambda replica: _gib(_space(replica, 0)),
+    "disk_total_gib": lambda replica: _gib(_space(replica, 1)),
+    "parts": _parts,
+    "parts_in": _parts_in,
+    "parts_limit": _parts_limit,
+    "merges": _most("merge_pool", "tasks"),
+    "merges_limit": _most("merge_pool", "size"),
+    "replication_lag_s": _lag,
+    "growth_gib_per_day": lambda replica: _gib(_growth(replica)),
+    "days_to_full": _days,
+}
 
 
 def charts(measured: Sequence[Measures]) -> list[dict[str, Any]]:

@@ -15,6 +15,8 @@ VOLUME_CHECKS = {"VolumeIOPSExceededCheck": "IOPS", "VolumeThroughputExceededChe
 INSTANCE_CHECKS = {"InstanceEBSIOPSExceededCheck": "IOPS", "InstanceEBSThroughputExceededCheck": "throughput"}
 #: CloudWatch: percent left of what an instance may burst with; larger types have none and report none.
 BALANCES = {"EBSIOBalance%": "IOPS", "EBSByteBalance%": "throughput"}
+#: Tags of a volume with the claim that the EBS driver made it for.
+CLAIM_TAGS = ("kubernetes.io/created-for/pvc/namespace", "kubernetes.io/created-for/pvc/name")
 #: How far back CloudWatch is asked, in minutes.
 MINUTES = 60
 
@@ -38,7 +40,10 @@ class Modification:
 
 @dataclass(frozen=True)
 class RealVolume:
-    """A volume as DescribeVolumes tells of it, sizes in GiB, throughput in MiB/s; ``instance_id`` empty: unattached."""
+    """A volume as DescribeVolumes tells of it, sizes in GiB, throughput in MiB/s; ``instance_id`` empty: unattached.
+
+    ``claim`` is the namespace and the name of the claim that it was made for, where the driver has tagged it so.
+    """
 
     id: str
     type: str
@@ -48,6 +53,7 @@ class RealVolume:
     state: str
     instance_id: str = ""
     zone: str = ""
+    claim: str = ""
 
 
 @dataclass(frozen=True)

@@ -53,14 +53,16 @@ def judge_volumes(storage: Storage, environment: Environment, plan: Plan | None 
     """Whether each volume is there, then the rules on it, then those on the instances."""
     if isinstance(storage.volumes, Unread):
         return [_unread("volume", "volumes.ids", storage.volumes, "the volumes of ClickHouse")]
-    there = {volume.id: volume for volume in storage.volumes}
-    found = []
-    for name in storage.asked:
+    served = {volume.claim for volume in storage.volumes if volume.instance_id} - {""}
+    left_over = {one.id: one for one in storage.volumes if not one.instance_id and one.claim in served}
+    there = {volume.id: volume for volume in storage.volumes if volume.id not in left_over}
+    found = [_left_over(volume) for volume in left_over.values()]
+    for name in [name for name in storage.asked if name not in left_over]:
         found.append(_presence(name, there.get(name), environment))
         if name in there:
             case = _Case(there[name], storage, environment, plan)
             found += [told for rule in VOLUME_RULES for told in rule(case)]
-    found += _spread(storage.volumes, environment)
+    found += _spread(tuple(there.values()), environment)
     for instance in sorted({volume.instance_id for volume in storage.volumes if volume.instance_id}):
         held = [volume for volume in storage.volumes if volume.instance_id == instance]
         found.append(_instance_io(instance, held, storage, environment, plan))
@@ -98,6 +100,16 @@ def _instance_io(
     return replace(found, observed=f"{', '.join(volume.id for volume in held)}: {found.observed}")
 
 
+def _left_over(volume: RealVolume) -> Finding:
+    """A claim that was made anew leaves its old volume where the reclaim policy is Retain: nobody uses its figures."""
+    told = (f"{volume.state}, left over: claim {volume.claim} has another volume by now", "a volume in use")
+    remedy = (
+        "once nothing on it is wanted any more, delete its PersistentVolume (kubectl get pv, its volumeHandle is this "
+        "id) and the volume"
+    )
+    return finding("volume", "warn", volume.id, told, remedy)
+
+
 def _presence(name: str, volume: RealVolume | None, environment: Environment) -> Finding:
     expectation = "a volume in use"
     if volume is None:
@@ -108,11 +120,13 @@ def _presence(name: str, volume: RealVolume | None, environment: Environment) ->
         status = "fail"
     elif volume.state != "in-use" or not volume.instance_id:
         status = serious(environment)
-    told = (
-        f"{volume.state}{f', on {volume.instance_id}' if volume.instance_id else ', attached to nothing'}",
-        expectation,
+    on = f"on {volume.instance_id}" if volume.instance_id else "attached to nothing"
+    told = (f"{volume.state}, {on}" + (f", made for claim {volume.claim}" if volume.claim else ""), expectation)
+    remedy = (
+        "look for its PersistentVolume (kubectl get pv, its volumeHandle is this id): where that is Bound, see why the "
+        "pod of its claim does not run (kubectl describe pod); where it is Released or gone, nobody uses the volume: "
+        "delete both once nothing on it is wanted any more, or take the id out of volumes.ids"
     )
-    remedy = "see whether the pod of its claim runs, and delete the volume or leave it out where no claim is left"
     return finding("volume", status, name, told, remedy)
 
 

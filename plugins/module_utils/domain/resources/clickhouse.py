@@ -19,6 +19,8 @@ from ansible_collections.langsmith.aws.plugins.module_utils.domain.resources.net
 TOPOLOGY_TAG, CLUSTER_TAG = "langsmith:clickhouse-topology", "langsmith:clickhouse-cluster"
 #: The claim of a replica's data, as the operator of ClickHouse names it.
 CLAIM = re.compile(r"data-chi-langsmith-.+-0-(\d+)-0")
+#: EC2's state of a volume that is attached.
+IN_USE = "in-use"
 
 _MIGRATION = (
     "LangSmith decides at its first migration whether its tables are replicated, and where, and converts none later. "
@@ -58,8 +60,13 @@ class ClickHouse:
 
 
 def read(secret_tags: Mapping[str, str], volumes: Iterable[Volume]) -> ClickHouse:
-    """The ClickHouse that goes with the secret; one without the tag is the chart's own."""
-    ours = (item for item in volumes if CLAIM.fullmatch(item.claim))
+    """The ClickHouse that goes with the secret; one without the tag is the chart's own.
+
+    A claim that was made anew leaves its old volume, which is kept and serves nobody.
+    """
+    found = [item for item in volumes if CLAIM.fullmatch(item.claim)]
+    served = {item.claim for item in found if item.state == IN_USE}
+    ours = (item for item in found if item.state == IN_USE or item.claim not in served)
     return ClickHouse(
         topology=secret_tags.get(TOPOLOGY_TAG, "single"),
         cluster=secret_tags.get(CLUSTER_TAG, ""),

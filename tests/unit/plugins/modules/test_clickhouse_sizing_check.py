@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -17,6 +18,9 @@ import pytest
 from ansible.module_utils.testing import patch_module_args
 from ansible_collections.langsmith.aws.plugins.modules import clickhouse_sizing_check
 from moto.server import ThreadedMotoServer
+
+from tests.unit.plugins.cluster import cluster
+from tests.unit.plugins.scripted import make_authority
 
 Run = Callable[..., dict[str, Any]]
 PLAN = {
@@ -107,6 +111,7 @@ def test_the_recommendation_for_the_load_comes_along(run: Run) -> None:
     advice = result["recommendation"]
     assert (advice["replicas"], advice["cpu"], advice["volume_gib"]) == (3, 14, 6000)
     assert len(advice["arithmetic"]) >= 5
+    assert result["notes"] == [{"title": "What the load needs", "lines": advice["arithmetic"]}]
     assert run(plan={**PLAN, "load": None})["recommendation"] is None
 
 
@@ -162,6 +167,24 @@ def test_a_server_that_is_not_there_is_a_finding(run: Run, closed_port: int) -> 
     assert result["sufficient"] is False
     assert statuses(result)["connection", f"127.0.0.1:{closed_port}"] == "fail"
     assert "pa55-word" not in json.dumps(result)
+
+
+def test_a_server_that_the_kernel_ended_for_its_memory_is_told_by_its_pod(
+    run: Run, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    ended = {"reason": "OOMKilled", "finishedAt": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"}
+    container = {"name": "clickhouse", "state": {}, "lastState": {"terminated": ended}}
+    with cluster(tmp_path, make_authority(tmp_path_factory.mktemp("authority"))) as api:
+        ports = [{"port": 8123, "targetPort": 8123}]
+        api.put("services", "chi-0", spec={"selector": {"app": "chi"}, "ports": ports})
+        api.put("pods", "chi-0-0", spec={"containers": []}, status={"containerStatuses": [container]})
+        options = {"live": {"urls": ["http://chi-0:8123"]}, "kubeconfig": str(api.kubeconfig), "timeout": 3}
+        killed = run(**options)
+        api.refuses["/pods"] = 403
+        refused = run(**options)
+    assert statuses(killed) == {("connection", "chi-0:8123"): "fail", ("oom_killed", "chi-0:8123"): "fail"}
+    assert "container clickhouse of pod chi-0-0 was OOMKilled at" in killed["findings"][1]["observed"]
+    assert statuses(refused)["oom_killed", "chi-0:8123"] == "unknown"
 
 
 def test_a_password_is_read_from_secrets_manager_and_its_absence_is_named(

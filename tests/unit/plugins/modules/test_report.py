@@ -28,6 +28,7 @@ def entry(status: str, **more: str) -> dict[str, str]:
     return {**found, **more}
 
 
+NOTES = [{"title": "Pressure", "lines": ["Reads: none. <b>& " + "a rather long sentence " * 9, "Watch it."]}]
 ALL = [entry(status) for status in ("pass", "warn", "unknown", "fail")]
 
 
@@ -76,7 +77,7 @@ def test_check_mode_tells_the_change_and_writes_nothing(run: Run, tmp_path: Path
 def test_json_holds_everything_that_was_given(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "report.json"
     stages = [{"name": "network", "seconds": 3.5}]
-    run(path=str(path), title="Verification", timings={"auth": 0.5}, stages=stages)
+    run(path=str(path), title="Verification", timings={"auth": 0.5}, stages=stages, notes=NOTES)
     document = json.loads(path.read_text())
     assert document["title"] == "Verification"
     assert document["worst"] == "fail"
@@ -84,6 +85,7 @@ def test_json_holds_everything_that_was_given(run: Run, tmp_path: Path) -> None:
     assert [finding["status"] for finding in document["findings"]] == ["pass", "warn", "unknown", "fail"]
     assert document["timings"] == {"auth": 0.5}
     assert document["stages"] == stages
+    assert document["notes"] == NOTES
 
 
 def test_junit_shows_unknown_as_an_error_and_never_as_passed(run: Run, tmp_path: Path) -> None:
@@ -100,7 +102,7 @@ def test_junit_shows_unknown_as_an_error_and_never_as_passed(run: Run, tmp_path:
 
 def test_html_needs_nothing_else_escapes_and_follows_the_readers_light_or_dark(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "report.html"
-    run(path=str(path), format="html", stages=[{"name": "<network>", "seconds": 61}])
+    run(path=str(path), format="html", stages=[{"name": "<network>", "seconds": 61}], notes=NOTES)
     text = path.read_text()
     assert "prefers-color-scheme:dark" in text
     assert "seen &lt;b&gt;&amp;" in text
@@ -119,6 +121,13 @@ def test_the_table_lists_every_finding_and_the_remedies_below(run: Run) -> None:
     assert [line.split()[0] for line in lines[5:9]] == ["PASS", "WARN", "UNKNOWN", "FAIL"]
     assert text.count("remedy:   do the other") == 3
     assert "visible  1.23" in text
+
+
+def test_the_table_has_every_note_in_lines_that_a_terminal_shows(run: Run) -> None:
+    text = run(notes=NOTES)["text"]
+    assert "\nPRESSURE\n  - Reads: none. <b>&" in text
+    assert text.rstrip().endswith("\n  - Watch it.")
+    assert max(len(line) for line in text.splitlines()) <= 120
 
 
 def test_without_findings_the_worst_is_unknown(run: Run) -> None:
@@ -142,6 +151,7 @@ def test_a_long_observation_is_cut_in_the_table_and_whole_below(run: Run) -> Non
         ({"findings": [{"id": "x"}]}, "findings: entry 1: "),
         ({"findings": [entry("fine")]}, "status 'fine' is none of"),
         ({"timings": {"auth": "soon"}}, "timings: auth is no number of seconds"),
+        ({"notes": [{"title": "Pressure"}]}, "missing required arguments: lines found in notes"),
         ({"path": "/nowhere/at/all.json"}, "/nowhere/at/all.json cannot be written"),
     ],
 )

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.facts import Environment, Plan, version_of
-from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.planned.saying import missing
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.planned.saying import missing, untold
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.thresholds import (
     CHART_TTL_DAYS,
     DEPENDENCIES,
@@ -23,7 +23,7 @@ from ansible_collections.langsmith.aws.plugins.module_utils.domain.finding impor
 def version(plan: Plan, environment: Environment) -> Finding | None:
     """LangSmith's migrations need a server not older than what its chart brings."""
     if plan.version is None:
-        return missing("version", "version", plan, environment, version_expectation(environment))
+        return untold("version", "version", plan, environment, version_expectation(environment))
     return judge_version("version", "plan.version", plan.version, environment)
 
 

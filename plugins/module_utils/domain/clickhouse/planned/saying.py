@@ -33,6 +33,13 @@ def missing(rule: str, option: str, plan: Plan, environment: Environment, expect
     return finding(rule, status, subject, (NOT_GIVEN, expectation), f"give {subject}, so that it can be judged")
 
 
+def untold(rule: str, option: str, plan: Plan, environment: Environment, expectation: str) -> Finding | None:
+    """The same for what servers and their volumes are; None for those elsewhere, which tell it themselves if asked."""
+    if plan.topology == "external":
+        return None
+    return missing(rule, option, plan, environment, expectation)
+
+
 def unsaid(rule: str, option: str, plan: Plan, environment: Environment, expectation: str) -> Finding | None:
     """The same for what only production in the cluster has to say; None elsewhere."""
     if environment == "dev" or plan.topology not in IN_CLUSTER:
@@ -54,7 +61,7 @@ def figure(
     if value is None:
         if environment == "dev" and not need.dev:
             return None
-        return missing(rule, option, plan, environment, expectation)
+        return untold(rule, option, plan, environment, expectation)
     subject = f"plan.{option}"
     wanted = need.production if environment == "production" else need.dev
     remedy = f"raise {subject} to {wanted:g} {need.unit}{need.advice}"

@@ -10,8 +10,8 @@ from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.fa
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.planned.saying import (
     IN_CLUSTER,
     figure,
-    missing,
     unsaid,
+    untold,
 )
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.recommendation import disk_gib
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.thresholds import (
@@ -33,7 +33,7 @@ def volume_type(plan: Plan, environment: Environment) -> Finding | None:
     kind = plan.volume.type
     expectation = "an SSD volume that reaches the throughput: gp3 or io2"
     if kind is None:
-        return missing("volume_type", "volume.type", plan, environment, expectation)
+        return untold("volume_type", "volume.type", plan, environment, expectation)
     remedy = "set plan.volume.type to gp3, with 7000 IOPS and 1000 MiB/s in production"
     status, told = ebs.judge_type(kind, environment)
     source = ebs.SOURCE if kind == "gp2" else P0
@@ -73,7 +73,9 @@ def disk_need(plan: Plan, environment: Environment) -> Finding | None:
     """What the traces take until they expire, with room for merges."""
     if plan.load is None or plan.topology == "managed":
         return None
-    days = plan.load.retention_days or plan.ttl_days or CHART_TTL_DAYS
+    given = (days for days in (plan.load.retention_days, plan.ttl_days) if days is not None)
+    kept = next(given, CHART_TTL_DAYS)
+    days = kept if kept > 0 else CHART_TTL_DAYS
     need = disk_gib(plan.load, days) * DISK_HEADROOM
     expectation = (
         f"at least {need:.0f} GiB: {GIB_PER_TRACE_S_DAY:g} GiB x {plan.load.traces_per_s:g} traces/s x {days:g} days x "
@@ -81,11 +83,15 @@ def disk_need(plan: Plan, environment: Environment) -> Finding | None:
     )
     size = plan.volume.size_gib
     if size is None:
-        return missing("disk_need", "volume.size_gib", plan, environment, expectation)
+        return untold("disk_need", "volume.size_gib", plan, environment, expectation)
     full = size / disk_gib(plan.load, 1)
     told = (f"{size:g} GiB, full after {full:.1f} days", expectation)
     status: Status = "pass" if size >= need else serious(environment)
     remedy = f"set plan.volume.size_gib to {need:.0f} or more, or keep traces for fewer days"
+    if status == "pass" and kept <= 0:
+        # No size is enough for ever.
+        status, told = "warn", (f"{told[0]}, as traces never expire", expectation)
+        remedy = "turn config.ttl of the chart on, or enlarge the volume before it is full"
     return finding("disk_need", status, "plan.volume.size_gib", told, remedy, SCALE)
 
 
@@ -93,7 +99,7 @@ def persistence(plan: Plan, environment: Environment) -> Finding | None:
     """Traces on a pod's own file system die with the pod."""
     expectation = "a persistent volume for each replica"
     if plan.persistence is None:
-        return missing("persistence", "persistence", plan, environment, expectation)
+        return untold("persistence", "persistence", plan, environment, expectation)
     told = ("on" if plan.persistence else "off: data is lost with the pod", expectation)
     remedy = "set plan.persistence to true, with a StorageClass of the EBS CSI driver"
     status: Status = "pass" if plan.persistence else serious(environment)

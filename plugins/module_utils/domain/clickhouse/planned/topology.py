@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.facts import Environment, Plan
-from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.planned.saying import missing, unsaid
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.planned.saying import unsaid, untold
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.recommendation import needed
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.sources import KNOWLEDGE_BASE
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.thresholds import (
@@ -47,7 +47,7 @@ def replicas(plan: Plan, environment: Environment) -> Finding | None:
     wanted = needed(plan.load, environment).replicas
     expectation = f"{max(wanted, REPLICAS.production):g} to {REPLICAS_MAX} in production; 1 is enough for dev"
     if count is None:
-        return missing("replicas", "replicas", plan, environment, expectation)
+        return untold("replicas", "replicas", plan, environment, expectation)
     status = weigh(count, environment, replace(REPLICAS, production=wanted))
     remedy = f"set plan.replicas to {max(wanted, REPLICAS.production):g}"
     if plan.topology == "single" and count > 1:

@@ -92,7 +92,7 @@ def privilege_of(query: Query, database: str) -> str:
     """What a query needs; a table without a database is one of ``database``."""
     if query.grant or not query.table or "." in query.table:
         return query.privilege
-    return f"SELECT ON {quoted(database)}.{query.table}"
+    return query.reading(f"{quoted(database)}.{query.table}")
 
 
 def privileges(queries: Mapping[str, Query], database: str = "default") -> list[str]:

@@ -23,7 +23,7 @@ from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.so
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.verdict import finding, unreadable
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.finding import Finding, Status
 
-#: Active parts of one partition: worth a word from here, a warning from half of what delays inserts.
+#: Active parts of one partition: worth a word from here, a warning from half of what holds inserts back.
 PARTS_NOTE, PARTS_SHARE = 100, 0.5
 #: Share of the merge threads at work in both samples, and seconds that one merge may take.
 MERGES_BUSY, MERGE_SECONDS = 0.9, 3600
@@ -47,6 +47,12 @@ QUERIES: dict[str, Query] = {
     "merge_limits": Query(
         f"SELECT name, toFloat64OrNull(value) AS value FROM system.merge_tree_settings WHERE name IN ({_LIMIT_NAMES})",  # noqa: S608 - constants of ours
         table="system.merge_tree_settings",
+    ),
+    # Tables with a Replicated engine have limits of their own, by a section of their own in the configuration.
+    "replicated_merge_limits": Query(
+        "SELECT name, toFloat64OrNull(value) AS value FROM system.replicated_merge_tree_settings"  # noqa: S608 - constants of ours
+        f" WHERE name IN ({_LIMIT_NAMES})",
+        table="system.replicated_merge_tree_settings",
     ),
     "own_merge_limits": Query(
         f"SELECT database, name AS table, {_OWN_LIMITS} FROM system.tables"  # noqa: S608 - constants of ours
@@ -99,7 +105,8 @@ QUERIES: dict[str, Query] = {
 
 def limits(replica: Replica, database: str, table: str) -> dict[str, float]:
     """The limits of MergeTree that hold for a table: its own, else the server's; what was not told is left out."""
-    rows = replica.rows("merge_limits") or ()
+    replicated = any((row["database"], row["table"]) == (database, table) for row in replica.rows("replicas") or ())
+    rows = (replicated and replica.rows("replicated_merge_limits")) or replica.rows("merge_limits") or ()
     known = {str(row["name"]): float(row["value"]) for row in rows if row["value"] is not None}
     for row in replica.rows("own_merge_limits") or ():
         if (row["database"], row["table"]) == (database, table):
@@ -108,18 +115,24 @@ def limits(replica: Replica, database: str, table: str) -> dict[str, float]:
 
 
 def fullest(replica: Replica) -> tuple[Mapping[str, Any], float | None] | None:
-    """The partition nearest to the number of parts that delays inserts, and that number; None without parts.
+    """The partition nearest to the number of parts that delays or rejects inserts, and that number; None without parts.
 
     Where the limits are not known it is the one with most parts.
     """
     rows = replica.rows("parts") or ()
-    told = [(row, limits(replica, row["database"], row["table"]).get("parts_to_delay_insert")) for row in rows]
+    told = [(row, _limit(limits(replica, row["database"], row["table"]))) for row in rows]
     return max(told, key=lambda one: one[0]["parts"] / (one[1] or 1e9), default=None)
 
 
+def _limit(known: Mapping[str, float]) -> float | None:
+    """The number of parts at which inserts are held back first; 0 turns either limit off."""
+    both = (known.get(name) for name in ("parts_to_delay_insert", "parts_to_throw_insert"))
+    return min((number for number in both if number), default=None)
+
+
 def parts(replica: Replica, context: Context) -> Iterable[Finding]:
-    """Parts of the fullest partition, held against the number from which ClickHouse delays inserts."""
-    expectation = f"less than {PARTS_SHARE:.0%} of parts_to_delay_insert in each partition"
+    """Parts of the fullest partition, held against the number from which ClickHouse delays or rejects inserts."""
+    expectation = f"less than {PARTS_SHARE:.0%} of parts_to_delay_insert (parts_to_throw_insert) in each partition"
     for name in ("parts", "merge_limits"):
         if replica.rows(name) is None:
             return [unreadable("parts", replica, name, QUERIES[name], context.user, expectation)]
@@ -132,7 +145,9 @@ def parts(replica: Replica, context: Context) -> Iterable[Finding]:
     if limit:
         status = "fail" if count >= limit else "warn" if count > limit * PARTS_SHARE else "pass"
     observed = f"{count} parts in partition {row['partition_id']} of {row['database']}.{row['table']}"
-    observed += f", inserts are delayed from {limit:g}" if limit else ", inserts are never delayed"
+    delays = limits(replica, row["database"], row["table"]).get("parts_to_delay_insert") == limit
+    how = "delayed" if delays else "rejected"
+    observed += f", inserts are {how} from {limit:g}" if limit else ", inserts are never delayed"
     if status == "pass" and count > PARTS_NOTE:
         observed += f"; more than {PARTS_NOTE} is worth watching"
     remedy = (

@@ -120,7 +120,8 @@ def _name(row: Mapping[str, Any]) -> str:
 
 def replication_lag(replica: Replica, context: Context) -> Iterable[Finding]:
     """How far the slowest table is behind; ClickHouse's own limit for a stale replica fails."""
-    limit = replica.named("merge_limits", "min_relative_delay_to_close") or LAG_FAIL
+    name = "min_relative_delay_to_close"
+    limit = replica.named("replicated_merge_limits", name) or replica.named("merge_limits", name) or LAG_FAIL
     warn = min(LAG_WARN, limit)
     expectation = f"at most {warn:g} s behind the others"
     rows, found = _tables("replication_lag", replica, context, expectation)

@@ -93,13 +93,17 @@ def memory_total(replica: Replica) -> float | None:
 
 
 def usable_memory(replica: Replica) -> float | None:
-    """Bytes that the server may use: its own limit, else its share (0.9 by default) of what there is."""
+    """Bytes that the server may use: its own limit, else its share of what there is."""
     limit = replica.named("memory_limit", "max_server_memory_usage")
     if limit:
         return limit
     total = memory_total(replica)
-    ratio = replica.named("memory_limit", "max_server_memory_usage_to_ram_ratio") or MEMORY_RATIO
-    return None if total is None else ratio * total
+    return None if total is None else _ratio(replica) * total
+
+
+def _ratio(replica: Replica) -> float:
+    """The share of its memory that the server takes, 0.9 by default."""
+    return replica.named("memory_limit", "max_server_memory_usage_to_ram_ratio") or MEMORY_RATIO
 
 
 def memory_used(replica: Replica) -> float | None:
@@ -132,23 +136,16 @@ def cpu(replica: Replica, context: Context) -> Iterable[Finding]:
 
 
 def memory(replica: Replica, context: Context) -> Iterable[Finding]:
-    """Memory that the server may use, held against 0.9 of what a replica should have."""
-    need = replace(
-        MEMORY,
-        production=round(MEMORY.production * MEMORY_RATIO, 1),
-        tolerated=MEMORY.tolerated * MEMORY_RATIO,
-        dev=round(MEMORY.dev * MEMORY_RATIO, 1),
-    )
-    expectation = f"{expected(context.environment, need)}, 0.9 of the replica's memory"
-    limit = usable_memory(replica)
-    if limit is None:
+    """Memory that the server's container or machine has; what it takes of that is for ``memory_limit`` to judge."""
+    need = replace(MEMORY, tolerated=round(MEMORY.tolerated, 1), dev=round(MEMORY.dev, 1))
+    expectation = expected(context.environment, need)
+    total, limit = memory_total(replica), usable_memory(replica)
+    if total is None and limit is None:
         refused = "memory_limit" if replica.rows("memory_limit") is None else "memory_total"
         return [unreadable("memory", replica, refused, QUERIES[refused], context.user, expectation)]
-    amount = round(limit / GIB, 1)
-    remedy = (
-        f"give each replica {MEMORY.production:g} GiB and take a lower max_server_memory_usage out of its configuration"
-    )
-    told = (f"{amount:.1f} GiB (max_server_memory_usage)", expectation)
+    amount = round((total or (limit or 0) / _ratio(replica)) / GIB, 1)
+    told = (f"{amount:.1f} GiB" + ("" if total else ", by the server's limit"), expectation)
+    remedy = f"give each replica {MEMORY.production:g} GiB: limits of the pod, or a larger instance type"
     return [finding("memory", weigh(amount, context.environment, need), replica.subject, told, remedy)]
 
 

@@ -45,6 +45,8 @@ QUERIES: dict[str, Query] = {
         table="system.tables",
         filtered=True,
     ),
+    # 1 where the service makes every MergeTree a SharedMergeTree by itself; it is told before there are tables.
+    "cloud_mode": Query("SELECT value FROM system.settings WHERE name = 'cloud_mode'", table="system.settings"),
 }
 
 
@@ -70,11 +72,15 @@ def same_version(live: Live, context: Context) -> Iterable[Finding]:
     running: dict[str, list[str]] = {}
     for replica in live.reached:
         running.setdefault(str(replica.value(IDENTITY, "version")), []).append(replica.subject)
-    if len(live.reached) < 2:
+    asked, there = len(live.reached), max((len(nodes) for nodes in _views(live).values()), default=1)
+    if max(asked, there) < 2:
         return []
     told = "; ".join(f"{found} on {listed(servers)}" for found, servers in sorted(running.items()))
     status: Status = "pass" if len(running) == 1 else "fail"
     remedy = "finish the rolling upgrade: bring every replica to the newest of these versions"
+    if status == "pass" and asked < there:
+        status, told = "unknown", f"{told}; {asked} of {there} servers asked"
+        remedy = "ask the others too: name them in live.urls, or turn live.discover on where they can be reached"
     return [finding("same_version", status, subject_of(live), (told, "one version"), remedy, DEPENDENCIES)]
 
 
@@ -82,13 +88,15 @@ def replicas(live: Live, context: Context) -> Iterable[Finding]:
     """Replicas that the servers know of, and shards, of which LangSmith reads one only."""
     wanted = max(REPLICAS.production, (context.plan and context.plan.replicas) or 0)
     expectation = f"at least {wanted:g} replicas in production, {REPLICAS_MAX} at most, in one shard"
-    told_by = [replica for replica in live.reached if replica.rows(CLUSTERS) is not None]
-    if not told_by:
+    if not live.cluster and all(_shares(replica) for replica in live.reached):
+        told = ("a service that replicates by itself", expectation)
+        return [finding("replicas", "pass", subject_of(live), told, "", DEPENDENCIES)]
+    views = _views(live)
+    if not views:
         return [unreadable("replicas", live.reached[0], CLUSTERS, KNOWN_CLUSTERS, context.user, expectation)]
-    views = {replica.subject: _nodes(replica.rows(CLUSTERS) or (), live.cluster) for replica in told_by}
     ignorant = [subject for subject, nodes in views.items() if live.cluster and not nodes]
     if ignorant:
-        names = sorted({str(row["cluster"]) for replica in told_by for row in replica.rows(CLUSTERS) or ()})
+        names = sorted({str(row["cluster"]) for replica in live.reached for row in replica.rows(CLUSTERS) or ()})
         observed = f"no cluster {live.cluster} on {listed(ignorant)}; known: {listed(names) or 'none'}"
         remedy = "set live.cluster to the servers' cluster, or define it in remote_servers of each"
         return [finding("replicas", "fail", subject_of(live), (observed, expectation), remedy)]
@@ -104,6 +112,20 @@ def replicas(live: Live, context: Context) -> Iterable[Finding]:
 
 #: A server of a cluster: the numbers of its shard and replica, its name.
 Node = tuple[int, int, str]
+
+
+def _shares(replica: Replica) -> bool:
+    """Whether all tables are shared by the servers of a service; before there are any, whether they are going to be."""
+    tables = replica.rows("tables")
+    if tables:
+        return all(str(row["engine"]).startswith("Shared") for row in tables)
+    return str(replica.value("cloud_mode", "value")) == "1"
+
+
+def _views(live: Live) -> dict[str, frozenset[Node]]:
+    """The servers of the cluster as each server knows them that told."""
+    told_by = [replica for replica in live.reached if replica.rows(CLUSTERS) is not None]
+    return {replica.subject: _nodes(replica.rows(CLUSTERS) or (), live.cluster) for replica in told_by}
 
 
 def _nodes(rows: Rows, cluster: str | None) -> frozenset[Node]:
@@ -143,7 +165,7 @@ def _count(live: Live, context: Context, views: dict[str, frozenset[Node]], want
 def replicated_tables(live: Live, context: Context) -> Iterable[Finding]:
     """A table that is not replicated has other rows on each server; so has one that a server lacks."""
     expectation = "every table on every server, with a Replicated engine"
-    if len(live.reached) < 2 and context.nodes < 2:
+    if not live.cluster and context.nodes < 2:
         return []
     blind = next((replica for replica in live.reached if replica.rows("tables") is None), None)
     if blind is not None:

@@ -65,6 +65,16 @@ def test_a_bucket_that_may_not_be_listed_is_unread(s3: tuple[Any, Stubber], code
     assert found.action == action
 
 
+def test_a_manifest_that_is_cut_off_on_its_way_is_unread(s3: tuple[Any, Stubber]) -> None:
+    client, stub = s3
+    listed = [{"Key": "daily/.backup", "Size": len(MANIFEST), "LastModified": WRITTEN}]
+    stub.add_response("list_objects_v2", {"Contents": listed, "IsTruncated": False})
+    stub.add_response("get_object", {"Body": StreamingBody(io.BytesIO(MANIFEST[:9]), len(MANIFEST))})
+    found = backups.read(client, "backups", "")
+    assert isinstance(found, Unread)
+    assert (found.action, "was not read to its end" in found.message) == ("", True)
+
+
 def test_a_manifest_that_may_not_be_read_is_unread_with_its_action(s3: tuple[Any, Stubber]) -> None:
     client, stub = s3
     listed = [{"Key": "daily/.backup", "Size": 4, "LastModified": WRITTEN}]

@@ -331,6 +331,22 @@ def test_a_login_that_is_refused_is_tried_once(code: int) -> None:
     assert len(server.asked) == 1
 
 
+@pytest.mark.parametrize("length", [116, 146, 296])
+@pytest.mark.parametrize(
+    "headers", [{}, {"X-ClickHouse-Format": "JSON"}, {"X-ClickHouse-Exception-Code": "1"}, {"Location": "/"}]
+)
+def test_a_password_that_is_sent_back_where_a_message_is_cut_is_hidden_whole(
+    length: int, headers: dict[str, str]
+) -> None:
+    said = text("x" * length + PASSWORD, 302 if "Location" in headers else 200, **headers)
+    try:
+        told = repr(answer(replace(said, headers={**said.headers, "Location": "x" * length + PASSWORD})))
+    except UnreachableError as error:
+        told = str(error)
+    assert "xxx" in told
+    assert PASSWORD[:3] not in told
+
+
 WRITER = Login("writer", "wr1ter-word", "traces")
 
 
@@ -375,10 +391,10 @@ def test_a_writer_is_asked_where_the_reader_is_refused() -> None:
 def test_a_server_that_hangs_when_the_writer_asks_costs_its_timeout_once() -> None:
     of_writer = {str(number): Query(f"SELECT writer {number}") for number in range(5)}
     began = time.monotonic()
-    with observing(Script(say=lambda sql: SILENCE), timeout=0.6) as (target, _servers):
+    with observing(Script(say=lambda sql: SILENCE), timeout=2) as (target, _servers):
         (replica,) = observe(replace(target, writer=WRITER), QUERIES, of_writer).replicas
         seconds = time.monotonic() - began
-    assert 0.6 <= seconds < 1.1
+    assert 2 <= seconds < 4
     assert list(replica.writer) == ["0"]
     assert all("fell silent" in str(replica.answers[name]) for name in QUERIES)
 
@@ -413,19 +429,19 @@ def test_a_server_without_any_database_is_not_asked_for_ever() -> None:
 
 def test_a_server_that_hangs_from_the_start_costs_its_timeout_once() -> None:
     began = time.monotonic()
-    with observing(lambda asked: SILENCE, Script(), timeout=0.6) as (target, _servers):
+    with observing(lambda asked: SILENCE, Script(), timeout=2) as (target, _servers):
         silent, other = observe(target, {**QUERIES, **COUNTERS}).replicas
         seconds = time.monotonic() - began
-    assert silent.unreachable == "http: no answer within 0.6 s"
+    assert silent.unreachable == "http: no answer within 2 s"
     assert other.answers["one"] == [{"sql": "SELECT 'one'"}]
-    assert 0.6 <= seconds < 1.1
+    assert 2 <= seconds < 4
 
 
 def test_a_server_that_falls_silent_costs_its_timeout_once() -> None:
     queries = {str(number): Query("SELECT 1", sampled=True) for number in range(20)}
     began = time.monotonic()
-    replica = single(lambda sql: SILENCE, 0.6, queries)
-    assert 0.6 <= time.monotonic() - began < 1.1
+    replica = single(lambda sql: SILENCE, 2, queries)
+    assert 2 <= time.monotonic() - began < 4
     assert all(isinstance(replica.answers[name], Refused) for name in queries)
     assert "fell silent" in str(replica.answers["19"])
     assert replica.later == {}
@@ -433,8 +449,8 @@ def test_a_server_that_falls_silent_costs_its_timeout_once() -> None:
 
 def test_one_slow_query_is_no_silence() -> None:
     queries = {"slow": Query("SELECT slow"), **QUERIES, **COUNTERS}
-    replica = single(lambda sql: SILENCE if "slow" in sql else rows({"name": "x", "value": 1}), 0.4, queries)
-    assert replica.answers["slow"] == Refused(0, "http: no answer within 0.4 s")
+    replica = single(lambda sql: SILENCE if "slow" in sql else rows({"name": "x", "value": 1}), 2, queries)
+    assert replica.answers["slow"] == Refused(0, "http: no answer within 2 s")
     assert replica.rise("counters", "x") == 0
     assert all(replica.rows(name) for name in QUERIES)
 

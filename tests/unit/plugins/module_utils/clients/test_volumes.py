@@ -69,6 +69,15 @@ def test_a_volume_is_what_ec2_describes(ec2: tuple[Any, Stubber]) -> None:
     )
 
 
+def test_the_claim_that_a_volume_was_made_for_comes_from_the_tags_of_the_driver(ec2: tuple[Any, Stubber]) -> None:
+    client, stub = ec2
+    made_for = {"namespace": "langsmith", "name": "data-chi-0"}
+    tags = [{"Key": f"kubernetes.io/created-for/pvc/{key}", "Value": value} for key, value in made_for.items()]
+    stub.add_response("describe_volumes", {"Volumes": [{**DESCRIBED, "Tags": tags}]}, by("volume-id", VOLUME))
+    (found,) = volumes.volumes(client, [VOLUME])
+    assert found.claim == "langsmith/data-chi-0"
+
+
 def test_a_volume_that_is_attached_to_nothing_has_no_instance(ec2: tuple[Any, Stubber]) -> None:
     client, stub = ec2
     bare = {"VolumeId": VOLUME, "VolumeType": "gp3", "Size": 10, "State": "available"}

@@ -114,8 +114,9 @@ def connect(endpoint: Endpoint, authorization: dict[str, str], connection: Mappi
     return Api(authorization)
 
 
-def ensure(store: Store, check_mode: bool = False, **options: Any) -> dict[str, Any]:
-    return api_key.ensure(store, connect, {**OPTIONS, **options}, check_mode)
+def ensure(store: Store, check_mode: bool = False, hidden: list[str] | None = None, **options: Any) -> dict[str, Any]:
+    hide = (hidden if hidden is not None else []).append
+    return api_key.ensure(store, connect, {**OPTIONS, **options}, check_mode, hide)
 
 
 def test_a_missing_key_is_made_stored_and_kept_by_the_next_run() -> None:
@@ -125,6 +126,15 @@ def test_a_missing_key_is_made_stored_and_kept_by_the_next_run() -> None:
     assert store.secrets["acme/api-key"].values == {"api_key": NEW_KEY}
     assert first["secret"] == second["secret"]
     assert NEW_KEY not in str(first) + str(second)
+
+
+def test_every_secret_on_the_way_to_a_key_is_told_to_be_hidden() -> None:
+    store, hidden = Store(), list[str]()
+    ensure(store, hidden=hidden)
+    assert hidden == ["the password of acme/config", "token", NEW_KEY]
+    hidden.clear()
+    ensure(store, hidden=hidden)
+    assert hidden == [NEW_KEY]
 
 
 def test_check_mode_writes_nothing_and_restores_nothing() -> None:

@@ -106,7 +106,20 @@ def test_a_base_that_is_gone_is_told(bucket: Bucket) -> None:
     assert bucket.newest().damaged == {"clickhouse/daily": "its base full is not there"}
 
 
-@pytest.mark.parametrize("content", [b"", b"<html>", b'<!DOCTYPE x [<!ENTITY a "b">]><config/>', b"\xff\xfe"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"<html>",
+        b'<!DOCTYPE x [<!ENTITY a "b">]><config/>',
+        b"\xff\xfe",
+        b'<?xml version="1.0" encoding="unheard-of"?><config/>',
+        b'<?xml version="1.0" encoding="utf-7"?><config/>',
+        '<!DOCTYPE x [<!ENTITY a "b">]><config/>'.encode("utf-16"),
+        b"<config><contents><file><name>data/c.bin</name><size>abc</size></file></contents></config>",
+        b"<config><contents><file><name>data/c.bin</name><size>1.5</size></file></contents></config>",
+    ],
+)
 def test_a_manifest_that_is_none_is_damage_and_no_traceback(bucket: Bucket, content: bytes) -> None:
     bucket.put("clickhouse/daily/.backup", content, 3)
     found = bucket.newest()

@@ -129,6 +129,41 @@ def test_the_grants_cover_every_query_once() -> None:
     assert "GRANT SHOW TABLES, SHOW COLUMNS ON *.* TO `reader`" in statements
     assert "GRANT SELECT ON system.parts TO `reader`" in statements
     needed = {query.table for query in QUERIES.values() if query.table and not query.grant}
-    for table in needed:
+    for table in needed - {"runs"}:
         name = table if "." in table else f"`lang-smith`.{table}"
         assert f"GRANT SELECT ON {name} TO `reader`" in statements
+
+
+def test_of_the_runs_only_times_are_granted() -> None:
+    (statement,) = [one for one in grants("reader", "traces") if "traces.runs" in one]
+    assert statement == (
+        "GRANT SELECT(inserted_at, received_at, trace_first_received_at, start_time, end_time, _part) ON traces.runs"
+        " TO `reader`"
+    )
+
+
+#: A server as a service has it that others run: one address, a small cache for a disk, processors that come and go.
+ELSEWHERE: Answers = {
+    **GREETED,
+    "clusters": [],
+    "threads": [{"value": "auto(2)"}],
+    "memory_limit": [{"name": "max_server_memory_usage", "value": 6e9}],
+    "memory_total": [{"name": "CGroupMaxMemory", "value": 8e9}],
+    "disks": [{"name": "default", "type": "Local", "total_space": 10**9, "unreserved_space": 10**7}],
+    "log_tables": [{"name": "query_log", "bytes": 10**9, "has_ttl": False}],
+}
+
+
+def test_what_langchain_manages_is_not_judged_by_its_size() -> None:
+    live = Live("langsmith", replicas=(Replica("service:8443", ELSEWHERE),))
+    sized = {"replicas", "cpu", "memory", "disk_fill", "system_logs"}
+    told = {
+        name: {one.id.removeprefix("clickhouse."): one.status for one in judge_live(live, "production", plan)}
+        for name, plan in (("external", Plan("external")), ("managed", Plan("managed")))
+    }
+    assert {told["external"][rule] for rule in sized} == {"fail"}
+    assert not {*sized, "memory_limit", "disk_size", "disk_forecast", "dropped_tables", "io_pressure"} & set(
+        told["managed"]
+    )
+    assert "fail" not in told["managed"].values()
+    assert {"version", "connection", "concurrency", "parts", "inserts", "memory_pressure"} <= set(told["managed"])

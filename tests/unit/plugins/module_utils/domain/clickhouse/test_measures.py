@@ -27,7 +27,10 @@ ANSWERS: dict[str, Any] = {
     "parts": [{"database": "default", "table": "runs", "partition_id": "all", "parts": 120}],
     "merge_limits": [{"name": "parts_to_delay_insert", "value": 1000.0}],
     "merge_pool": [{"tasks": 3, "size": 32}],
-    "replicas": [{"is_readonly": 0, "absolute_delay": 7}, {"is_readonly": 1, "absolute_delay": 1_795_000_000}],
+    "replicas": [
+        {"database": "other", "table": "a", "is_readonly": 0, "absolute_delay": 7},
+        {"database": "other", "table": "b", "is_readonly": 1, "absolute_delay": 1_795_000_000},
+    ],
     "disk_growth": [{"added": 120 * GIB, "removed": 20 * GIB, "seconds": 5 * 86400}],
 }
 
@@ -64,6 +67,22 @@ def test_what_nobody_answered_is_none_and_draws_nothing() -> None:
     assert {name for name, value in dark[0].items() if value is not None} == {"subject"}
     assert charts(dark) == []
     assert charts([]) == []
+
+
+def test_what_the_user_may_not_see_is_none_and_no_zero() -> None:
+    blind = measured(sight=[{"result": 0}], parts=[], replicas=[])
+    assert (blind["parts"], blind["replication_lag_s"]) == (None, None)
+    assert (blind["queries"], blind["disk_total_gib"]) == (40.0, 500.0)
+    assert measured(parts=[])["parts"] == 0
+
+
+@pytest.mark.parametrize("broken", [[{}], [{"value": "x"}], [dict.fromkeys(("parts", "total_space"), "x")]])
+@pytest.mark.parametrize("query", sorted(ANSWERS))
+def test_rows_of_another_shape_cost_their_own_figures_only(query: str, broken: list[dict[str, Any]]) -> None:
+    whole, damaged = measured(), measured(**{query: broken})
+    assert set(damaged) == set(whole)
+    assert len([name for name in whole if damaged[name] != whole[name]]) <= 5
+    assert charts([damaged])
 
 
 def test_a_disk_that_does_not_fill_has_no_last_day() -> None:

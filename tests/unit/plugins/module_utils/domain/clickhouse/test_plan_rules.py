@@ -174,6 +174,16 @@ def test_a_volume_that_is_too_small_is_told_with_the_arithmetic() -> None:
     assert told.observed == "100 GiB, full after 1.7 days"
 
 
+@pytest.mark.parametrize(("gib", "status"), [(1000, "fail"), (1200, "warn"), (60000, "warn")])
+def test_traces_that_never_expire_fill_a_volume_of_any_size(gib: int, status: str) -> None:
+    plan = replace(HEALTHY, volume=replace(GP3, size_gib=gib), load=Load(100, 5), ttl_days=0)
+    (told,) = [finding for finding in judge_plan(plan, "production") if finding.id == "clickhouse.disk_need"]
+    assert told.status == status
+    assert told.observed.startswith(f"{gib} GiB, full after {gib / 60:.1f} days")
+    assert ("never expire" in told.observed) == (status == "warn")
+    assert of_plan(replace(plan, load=Load(100, 5, 7)))["disk_need"] == "pass"
+
+
 def test_langchains_replicated_example_does_not_suffice() -> None:
     """examples/replicated-clickhouse of the langsmith chart, its volumes of the default class taken for gp3."""
     example = Plan(
@@ -218,14 +228,30 @@ def test_what_langchain_manages_is_not_asked_of_the_operator_but_the_blob_storag
 def test_of_an_external_server_no_nodes_and_no_classes_are_asked() -> None:
     told = of_plan(Plan("external"))
     assert not {"schedulable", "keeper", "spread", "disruption_budget", "reclaim_policy", "memory_limit"} & set(told)
-    assert told["cpu"] == "unknown"
     assert of_plan(Plan("external", zones=1))["spread"] == "warn"
+
+
+@pytest.mark.parametrize("environment", ["production", "dev"])
+def test_what_only_an_external_server_knows_of_itself_is_not_asked_of_the_operator(environment: Environment) -> None:
+    plan = Plan("external", blob_storage=True, load=Load(100, 20, 14))
+    assert of_plan(plan, environment) == {"topology": "pass", "blob_storage": "pass"}
+    assert sizing.sufficient(judge_plan(plan, environment))
+
+
+def test_what_the_operator_does_say_of_an_external_server_is_judged_and_so_is_his_own_bucket() -> None:
+    small = Plan(
+        "external", replicas=1, cpu=2, memory_gib=8, volume=Volume("gp2", 10), persistence=False, version="23.8"
+    )
+    told = of_plan(replace(small, load=Load(100, 20, 14)))
+    judged = {"replicas", "cpu", "memory", "volume_type", "disk_need", "persistence", "version"}
+    assert {told[rule] for rule in judged} == {"fail"}
+    assert told["blob_storage"] == "unknown"
 
 
 def test_what_a_server_told_need_not_be_planned_and_what_it_did_not_tell_is_still_asked_for() -> None:
     told = Finding("clickhouse.cpu", "fail", "clickhouse", "clickhouse:8123", "4 vCPU", "8 vCPU", "more")
     silent = Finding("clickhouse.memory", "unknown", "clickhouse", "clickhouse:8123", "no answer", "32 GiB", "grant")
-    found = statuses(judge_plan(Plan("external"), "production", [told, silent]))
+    found = statuses(judge_plan(Plan("replicated"), "production", [told, silent]))
     assert "cpu" not in found
     assert found["memory"] == "unknown"
 

@@ -7,9 +7,16 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.facts import Live, Replica
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.facts import Live, Refused, Replica
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.live import judge_live
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.pressure import pressure
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.storage import (
+    INSTANCE_CHECKS,
+    VOLUME_CHECKS,
+    RealVolume,
+    Storage,
+)
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.volume_rules import judge_volumes
 
 CALM: dict[str, Any] = {
     "running": [{"running": 3}],
@@ -84,19 +91,68 @@ def test_reads_are_scaled_by_replicas_up_to_five() -> None:
     ("hidden", "read", "write"),
     [
         ("running", "unknown", "none"),
+        ("long_queries", "unknown", "none"),
+        ("latency", "unknown", "none"),
         ("part_events", "none", "unknown"),
         ("parts", "none", "unknown"),
-        ("long_queries", "none", "none"),
-        ("io_wait", "none", "none"),
+        ("merges", "none", "unknown"),
+        ("ingest_delay", "none", "unknown"),
+        ("io_wait", "unknown", "unknown"),
     ],
 )
-def test_what_decides_and_was_not_read_makes_a_side_unknown(hidden: str, read: str, write: str) -> None:
+def test_a_side_of_which_something_was_not_read_is_unknown(hidden: str, read: str, write: str) -> None:
     answers = {name: rows for name, rows in CALM.items() if name != hidden}
     found = told(Replica("chi-0:8123", answers, answers, 3.0))
     assert (found["read"], found["write"]) == (read, write)
+    assert found["advice"].startswith("Not everything that would tell of pressure could be read (clickhouse.")
 
 
 def test_without_an_answer_nothing_is_known() -> None:
     found = told(Replica("chi-0:8123", unreachable="tcp: refused"))
     assert (found["read"], found["write"]) == ("unknown", "unknown")
-    assert "could not be read" in found["advice"]
+    assert "could be read (clickhouse.connection)" in found["advice"]
+
+
+def test_a_replica_without_an_answer_may_be_the_pressed_one() -> None:
+    found = told(server(), Replica("chi-1:8123", unreachable="tcp: refused"))
+    assert (found["read"], found["write"]) == ("unknown", "unknown")
+    assert "could be read (clickhouse.connection)" in found["advice"]
+
+
+def test_what_is_pressed_is_told_though_something_else_was_not_read() -> None:
+    found = told(server(parts=PILED, running=Refused(497, "denied")))
+    assert (found["read"], found["write"]) == ("unknown", "some")
+    assert found["advice"].startswith("Add no queue workers")
+    assert "could be read (clickhouse.concurrency)" in found["advice"]
+
+
+def test_no_workers_are_added_before_it_is_known_that_clickhouse_keeps_up() -> None:
+    found = told(server(ingest_delay=LATE, io_wait=Refused(60, "no such table")))
+    assert (found["read"], found["write"]) == ("unknown", "some")
+    assert found["advice"].startswith("Runs arrive late: add no queue workers before")
+    assert "could be read (clickhouse.io_pressure)" in found["advice"]
+
+
+HELD_BACK = {("vol-0aa", name): [0.0, 1.0] for name in VOLUME_CHECKS}
+FREE = {**{("vol-0aa", name): [0.0] for name in VOLUME_CHECKS}, **{("i-0bb", name): [0.0] for name in INSTANCE_CHECKS}}
+
+
+@pytest.mark.parametrize(
+    ("metrics", "more", "read", "write"),
+    [
+        (FREE, {}, "none", "none"),
+        (FREE, {"io_wait": Refused(60, "no such table")}, "none", "none"),
+        ({}, {}, "none", "none"),
+        ({}, {"io_wait": Refused(60, "no such table")}, "unknown", "unknown"),
+        ({**FREE, **HELD_BACK}, {}, "some", "some"),
+        ({**FREE, **HELD_BACK}, {"parts": PILED}, "none", "high"),
+    ],
+)
+def test_what_cloudwatch_has_of_the_disks_counts_too(
+    metrics: dict[tuple[str, str], list[float]], more: dict[str, Any], read: str, write: str
+) -> None:
+    volume = RealVolume("vol-0aa", "gp3", 500, 7000, 1000, "in-use", "i-0bb")
+    volumes = judge_volumes(Storage(("vol-0aa",), (volume,), metrics=metrics), "production")
+    live = Live("reader", cluster="langsmith", replicas=(server(**more),))
+    found = pressure(judge_live(live, "production"), 1, volumes)
+    assert (found["read"], found["write"]) == (read, write)

@@ -32,7 +32,7 @@ def test_what_is_planned_comes_first_and_what_runs_after_it() -> None:
 
 
 def test_a_server_that_is_gone_tells_nothing_that_the_plan_leaves_out() -> None:
-    findings = sizing.judge("production", Plan("external"), judge_live(GONE, "production"))
+    findings = sizing.judge("production", Plan("replicated"), judge_live(GONE, "production"))
     assert "unknown" in {finding.status for finding in findings if finding.id == "clickhouse.cpu"}
 
 

@@ -175,6 +175,24 @@ def test_without_a_plan_the_reference_alone_is_asked_for() -> None:
     assert found["iops"][0].status == "pass"
 
 
+CLAIM = "langsmith/data-chi-0"
+OLD = replace(GOOD, id="vol-0dd", size_gib=20, iops=3000, state="available", instance_id="", claim=CLAIM, zone="b")
+
+
+def test_a_volume_whose_claim_has_another_by_now_is_left_over_and_its_figures_are_nobodys() -> None:
+    asked = {"asked": ("vol-0dd", VOLUME), "volumes": (OLD, replace(GOOD, claim=CLAIM, zone="a"))}
+    found = [told for told in judge_volumes(storage(**asked), "production", HEALTHY) if told.status != "pass"]
+    assert [(told.id, told.subject, told.status) for told in found] == [("clickhouse.volume", "vol-0dd", "warn")]
+    assert "claim langsmith/data-chi-0 has another volume" in found[0].observed
+
+
+def test_a_volume_attached_to_nothing_names_its_claim_and_both_ways_out() -> None:
+    (told,) = judged(storage(asked=("vol-0dd",), volumes=(OLD,)))["volume"]
+    assert (told.status, told.observed) == ("fail", f"available, attached to nothing, made for claim {CLAIM}")
+    assert "where that is Bound" in told.remedy
+    assert "where it is Released or gone" in told.remedy
+
+
 def test_minutes_over_the_limit_are_counted() -> None:
     found = judged(storage(**metric(VOLUME, "VolumeThroughputExceededCheck", [0, 1, 1])))
     assert found["io_pressure"][0].observed == "throughput exceeded in 2 min"

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -37,6 +38,12 @@ def test_what_was_decided_is_read_from_the_tags_of_the_secret_and_replicas_are_c
     found = read({TOPOLOGY_TAG: "replicated", CLUSTER_TAG: "traces"}, [volume(1), keeper, volume(0)])
     assert (found.topology, found.cluster, found.replicas) == ("replicated", "traces", 2)
     assert [item["id"] for item in found.to_dict()["volumes"]] == ["vol-0", "vol-1"]
+
+
+def test_a_volume_that_was_kept_when_its_claim_was_made_anew_is_none_of_the_servers() -> None:
+    kept = replace(volume(0, size=50), id="vol-old", state="available")
+    lost = replace(volume(1), state="available")
+    assert [item.id for item in read({}, [kept, volume(0), lost]).volumes] == ["vol-0", "vol-1"]
 
 
 def test_a_secret_without_the_tag_is_that_of_the_charts_own_server() -> None:

@@ -22,6 +22,7 @@ QUERIES = {
     "metrics": Query("SELECT 1", table="system.metrics"),
     "runs": Query("SELECT 1", table="runs"),
 }
+TIMES = Query("SELECT 1", table="runs", columns=("start_time", "end_time"))
 
 
 def replica(**answers: object) -> Replica:
@@ -79,6 +80,12 @@ def test_a_refusal_about_a_table_of_langsmiths_names_its_database() -> None:
     seen = access.veiled(replica(runs=Refused(497, "no"), parts=Refused(497, "no")), QUERIES, "lang-smith")
     assert seen.answers["runs"] == Refused(497, "no", "SELECT ON `lang-smith`.runs")
     assert seen.answers["parts"] == Refused(497, "no", "SELECT ON system.parts")
+
+
+def test_a_query_of_some_columns_needs_these_alone() -> None:
+    assert access.privilege_of(TIMES, "lang-smith") == "SELECT(start_time, end_time) ON `lang-smith`.runs"
+    seen = access.veiled(replica(times=Refused(497, "no")), {"times": TIMES}, "default")
+    assert seen.answers["times"] == Refused(497, "no", "SELECT(start_time, end_time) ON default.runs")
 
 
 def test_the_grants_are_those_of_the_queries_and_the_right_to_see() -> None:

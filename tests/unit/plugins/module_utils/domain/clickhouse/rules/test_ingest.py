@@ -7,7 +7,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.facts import Context, Refused, Replica
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.facts import (
+    Context,
+    Plan,
+    Refused,
+    Replica,
+)
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.plan_rules import judge_plan
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.rules import ingest, profile
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.finding import Finding
 
@@ -58,9 +64,13 @@ def test_a_table_that_is_not_there_has_no_payloads_and_no_delay() -> None:
     assert [*ingest.blob_storage(new, CONTEXT), *ingest.ingest_delay(new, CONTEXT)] == []
 
 
-def test_a_small_table_is_not_judged_by_its_columns() -> None:
-    small = Replica("chi-0:8123", {"inline_payload": [sizes(0, 0, 0)], "runs_table": [{"has_ttl": True}]})
-    assert only(ingest.blob_storage(small, CONTEXT)).observed == "too little data to judge by"
+@pytest.mark.parametrize("row", [sizes(0, 0, 0), {**sizes(0, 0, 5), "total": 0}])
+def test_a_small_table_tells_nothing_of_payloads_so_that_the_plan_still_has_to(row: dict[str, int]) -> None:
+    small = Replica("chi-0:8123", {"inline_payload": [row], "runs_table": [{"has_ttl": True}]})
+    told = list(ingest.blob_storage(small, CONTEXT))
+    assert told == []
+    planned = judge_plan(Plan("external"), "production", told)
+    assert [one.status for one in planned if one.id == "clickhouse.blob_storage"] == ["unknown"]
 
 
 @pytest.mark.parametrize(
@@ -82,12 +92,15 @@ def test_runs_are_late_by_the_column_that_there_is(received: Any, traces: Any, s
 
 @pytest.mark.parametrize(
     ("message", "granted"),
-    [("grant SELECT ON default.runs", "runs"), ("grant SELECT(name) ON system.parts", "system.parts")],
+    [
+        ("grant SELECT ON default.runs", f"SELECT({', '.join(ingest.TIMES)}) ON runs"),
+        ("grant SELECT(name) ON system.parts", "SELECT ON system.parts"),
+    ],
 )
 def test_the_grant_that_is_told_of_is_the_one_that_lacks(message: str, granted: str) -> None:
     answers = {"ingest_delay": Refused(497, f"Not enough privileges, {message}"), "parts": DENIED}
     found = only(ingest.ingest_delay(Replica("chi-0:8123", answers), CONTEXT))
-    assert found.remedy == f"run as an administrator: GRANT SELECT ON {granted} TO `reader`"
+    assert found.remedy == f"run as an administrator: GRANT {granted} TO `reader`"
 
 
 def settings(**more: str) -> list[dict[str, str]]:

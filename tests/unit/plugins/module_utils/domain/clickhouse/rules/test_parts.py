@@ -63,6 +63,47 @@ def test_without_a_limit_the_most_parts_are_named_and_nothing_is_delayed(limits:
     assert found.observed.startswith("30 parts in partition 202611 of default.runs, inserts are never delayed")
 
 
+NEITHER_DELAYS = [{"name": "parts_to_delay_insert", "value": 0.0}, {"name": "parts_to_throw_insert", "value": 3000.0}]
+BOTH = [{"name": "parts_to_delay_insert", "value": 5000.0}, {"name": "parts_to_throw_insert", "value": 3000.0}]
+
+
+@pytest.mark.parametrize("limits", [NEITHER_DELAYS, BOTH])
+@pytest.mark.parametrize(("count", "status"), [(1500, "pass"), (1501, "warn"), (2999, "warn"), (3000, "fail")])
+def test_parts_that_are_rejected_before_they_are_delayed_count_by_that(
+    limits: list[dict[str, Any]], count: int, status: str
+) -> None:
+    found = only(parts.parts(server({"parts": [partition("runs", count)], "merge_limits": limits}), CONTEXT))
+    assert found.status == status
+    assert "inserts are rejected from 3000" in found.observed
+
+
+@pytest.mark.parametrize(("table", "status"), [("runs", "fail"), ("plain", "pass"), ("own", "pass")])
+def test_replicated_tables_have_the_limits_of_replicated_tables(table: str, status: str) -> None:
+    replicated = [
+        {"name": "parts_to_delay_insert", "value": 10.0},
+        {"name": "number_of_mutations_to_delay", "value": 5},
+    ]
+    own = {"database": "default", "table": "own", "parts_to_delay_insert": 1000, "number_of_mutations_to_delay": 1000}
+    answers = {
+        "replicated_merge_limits": replicated,
+        "own_merge_limits": [own],
+        "replicas": [{"database": "default", "table": name} for name in ("runs", "own")],
+        "parts": [partition(table, 10)],
+        "mutations": [mutation(table=table, open=5)],
+    }
+    assert only(parts.parts(server(answers), CONTEXT)).status == status
+    assert only(parts.mutations(server(answers), CONTEXT)).status == status
+
+
+def test_where_the_limits_of_replicated_tables_may_not_be_read_those_of_all_tables_hold() -> None:
+    answers = {
+        "replicated_merge_limits": Refused(497, "no"),
+        "replicas": [{"database": "default", "table": "runs"}],
+        "parts": [partition("runs", 501)],
+    }
+    assert only(parts.parts(server(answers), CONTEXT)).status == "warn"
+
+
 def events(**values: int) -> list[dict[str, Any]]:
     return [{"name": name, "value": value} for name, value in values.items()]
 

@@ -49,8 +49,9 @@ def row(**more: Any) -> dict[str, Any]:
 )
 def test_the_limit_of_a_stale_replica_is_the_server_s_own(limit: float | None, delay: int, status: str) -> None:
     limits = [] if limit is None else [{"name": "min_relative_delay_to_close", "value": limit}]
-    replica = Replica("chi-0:8123", {"replicas": [row(absolute_delay=delay)], "merge_limits": limits})
-    assert only(replication.replication_lag(replica, CLUSTER)).status == status
+    for answers in ({"merge_limits": limits}, {"merge_limits": [], "replicated_merge_limits": limits}):
+        replica = Replica("chi-0:8123", {"replicas": [row(absolute_delay=delay)], **answers})
+        assert only(replication.replication_lag(replica, CLUSTER)).status == status
 
 
 def test_many_read_only_tables_are_counted_not_listed() -> None:

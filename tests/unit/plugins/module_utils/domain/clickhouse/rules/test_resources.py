@@ -5,9 +5,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.facts import (
     GIB,
     IDENTITY,
@@ -57,7 +59,14 @@ def test_cores_are_what_the_server_counted(environment: Environment, threads: st
     assert len(found.observed) < 120
 
 
+RATIO = LIMIT + "_to_ram_ratio"
 MEMORY = [
+    # The role's own: 32 GiB, of which the server takes 0.85.
+    ("production", named(**{LIMIT: 0.85 * 32 * GIB, RATIO: 0.85}), named(CGroupMaxMemory=32 * GIB), "pass"),
+    ("production", named(**{LIMIT: 0.85 * 32 * GIB, RATIO: 0.85}), [], "pass"),
+    ("production", named(**{LIMIT: 0.9 * 32e9}), named(CGroupMaxMemory=32e9), "warn"),
+    ("production", named(**{LIMIT: 2e9}), named(CGroupMaxMemory=32 * GIB), "pass"),
+    ("production", named(**{LIMIT: 0.9 * 32 * GIB}), named(CGroupMaxMemory=16 * GIB), "fail"),
     ("production", named(**{LIMIT: 0.9 * 32 * GIB}), [], "pass"),
     ("production", named(**{LIMIT: 0.9 * 30 * GIB}), [], "warn"),
     ("production", named(**{LIMIT: 0.9 * 16 * GIB}), [], "fail"),
@@ -65,14 +74,16 @@ MEMORY = [
     ("dev", named(**{LIMIT: 2e9}), [], "warn"),
     ("production", named(**{LIMIT: 0}), named(OSMemoryTotal=64 * GIB, CGroupMaxMemory=32 * GIB), "pass"),
     ("production", named(**{LIMIT: 0}), named(OSMemoryTotal=64 * GIB, CGroupMaxMemory=2.0**63), "pass"),
-    ("production", named(**{LIMIT: 0, LIMIT + "_to_ram_ratio": 0.5}), named(OSMemoryTotal=32 * GIB), "fail"),
+    ("production", named(**{LIMIT: 0, RATIO: 0.5}), named(OSMemoryTotal=32 * GIB), "pass"),
     ("production", named(**{LIMIT: None}), Refused(497, "no"), "unknown"),
     ("production", Refused(497, "no"), Refused(60, "no"), "unknown"),
 ]
 
 
 @pytest.mark.parametrize(("environment", "limit", "total", "status"), MEMORY)
-def test_memory_is_what_the_server_may_use(environment: Environment, limit: Any, total: Any, status: str) -> None:
+def test_memory_is_what_the_container_has_or_what_the_server_s_limit_tells_of_it(
+    environment: Environment, limit: Any, total: Any, status: str
+) -> None:
     replica = server(memory_limit=limit, memory_total=total)
     assert only(resources.memory(replica, replace(CONTEXT, environment=environment))).status == status
 
@@ -80,6 +91,22 @@ def test_memory_is_what_the_server_may_use(environment: Environment, limit: Any,
 def test_memory_that_may_not_be_read_asks_for_the_grant() -> None:
     found = only(resources.memory(server(memory_limit=Refused(497, "no"), memory_total=Refused(60, "no")), CONTEXT))
     assert found.remedy.endswith("GRANT SELECT ON system.server_settings TO `reader`")
+
+
+ROLE = Path(__file__).parents[7] / "roles/datastores/vars/main.yml"
+
+
+def test_the_servers_of_the_role_have_as_much_as_they_should() -> None:
+    role = yaml.safe_load(ROLE.read_text(encoding="utf-8"))
+    share = float(role["__datastores_clickhouse_settings"]["max_server_memory_usage_to_ram_ratio"])
+    limits = named(**{LIMIT: share * 32 * GIB, RATIO: share})
+    replica = server(memory_limit=limits, memory_total=named(CGroupMaxMemory=32 * GIB))
+    found = [*resources.memory(replica, CONTEXT), *resources.memory_limit(replica, CONTEXT)]
+    assert [(one.id, one.status) for one in found] == [
+        ("clickhouse.memory", "pass"),
+        ("clickhouse.memory_limit", "pass"),
+    ]
+    assert found[0].observed == "32.0 GiB"
 
 
 SHARES = [(0.9, "pass"), (0.904, "pass"), (0.7, "pass"), (0.91, "fail"), (1.2, "fail"), (0.69, "warn")]

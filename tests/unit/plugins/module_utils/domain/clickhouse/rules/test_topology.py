@@ -87,10 +87,20 @@ def test_a_plan_below_what_runs_is_a_downgrade(planned: str | None, downgrade: s
 
 def test_servers_of_one_version_are_well_and_of_two_are_not() -> None:
     other = server(1, **{IDENTITY: [{"version": "25.12.4.2"}]})
-    assert only(topology.same_version(live(server(0), server(1)), CONTEXT)).status == "pass"
+    assert only(topology.same_version(live(server(0), server(1), server(2)), CONTEXT)).status == "pass"
     mixed = only(topology.same_version(live(server(0), other), CONTEXT))
     assert (mixed.status, mixed.observed) == ("fail", "25.12.3.1 on chi-0:8123; 25.12.4.2 on chi-1:8123")
-    assert list(topology.same_version(live(server(0)), CONTEXT)) == []
+    assert list(topology.same_version(live(server(0), cluster=None), CONTEXT)) == []
+
+
+def test_servers_that_nobody_asked_may_have_another_version() -> None:
+    few = only(topology.same_version(live(server(0), server(1)), CONTEXT))
+    one = only(topology.same_version(live(server(0)), CONTEXT))
+    assert (few.status, few.observed) == ("unknown", "25.12.3.1 on chi-0:8123, chi-1:8123; 2 of 3 servers asked")
+    assert (one.status, one.observed) == ("unknown", "25.12.3.1 on chi-0:8123; 1 of 3 servers asked")
+    assert "live.discover" in one.remedy
+    alone = live(server(0, **{CLUSTERS: clusters(1)}))
+    assert list(topology.same_version(alone, CONTEXT)) == []
 
 
 COUNTS = [
@@ -148,6 +158,25 @@ def test_a_server_by_itself_is_one_replica() -> None:
     assert (dev.status, dev.observed) == ("warn", "1 replica, a server by itself")
 
 
+SHARED = [{"name": "runs", "engine": "SharedReplacingMergeTree"}, {"name": "feedback", "engine": "SharedMergeTree"}]
+SERVICES = [
+    ({"tables": SHARED}, "pass"),
+    ({"tables": [], "cloud_mode": [{"value": "1"}]}, "pass"),
+    ({"tables": [], "cloud_mode": [{"value": "0"}]}, "fail"),
+    ({"tables": []}, "fail"),
+    ({"tables": [*SHARED, {"name": "counts", "engine": "MergeTree"}], "cloud_mode": [{"value": "1"}]}, "fail"),
+    ({"tables": TABLES}, "fail"),
+]
+
+
+@pytest.mark.parametrize(("answers", "status"), SERVICES)
+def test_a_service_that_replicates_by_itself_needs_no_cluster(answers: dict[str, Any], status: str) -> None:
+    context = replace(CONTEXT, cluster=None, nodes=1, plan=Plan("external"))
+    found = only(topology.replicas(live(server(**answers), cluster=None), context))
+    assert found.status == status
+    assert ("replicates by itself" in found.observed) == (status == "pass")
+
+
 def test_clusters_that_may_not_be_read_are_unknown_with_the_grant() -> None:
     found = only(topology.replicas(live(server(**{CLUSTERS: Refused(497, "no")})), CONTEXT))
     assert (found.status, found.remedy) == (
@@ -186,5 +215,11 @@ def test_the_tables_that_are_not_are_named_and_so_is_who_lacks_them() -> None:
 def test_a_single_server_needs_no_replicated_table() -> None:
     plain = server(tables=[{"name": "runs", "engine": "MergeTree"}])
     assert list(topology.replicated_tables(live(plain, cluster=None), replace(CONTEXT, nodes=1))) == []
-    lost = live(plain, Replica("chi-1:8123", unreachable="tcp: refused"))
+    lost = live(plain, Replica("chi-1:8123", unreachable="tcp: refused"), cluster=None)
     assert only(topology.replicated_tables(lost, replace(CONTEXT, nodes=2))).status == "fail"
+
+
+@pytest.mark.parametrize(("engine", "status"), [("MergeTree", "fail"), ("ReplicatedMergeTree", "pass")])
+def test_one_server_of_a_cluster_tells_whether_its_tables_are_replicated(engine: str, status: str) -> None:
+    asked = live(server(tables=[{"name": "runs", "engine": engine}]))
+    assert only(topology.replicated_tables(asked, replace(CONTEXT, nodes=1))).status == status

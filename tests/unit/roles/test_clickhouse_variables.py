@@ -1,0 +1,217 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the roles make of their variables about ClickHouse, templated as Ansible does it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar, trust_as_template
+
+ROLES = Path(__file__).parents[3] / "roles"
+#: What every inventory says.
+INVENTORY = {"inventory_hostname": "acme", "langsmith_region": "us-east-1", "langsmith_environment": "production"}
+DAY = 86400
+
+
+def value(name: str, /, **given: Any) -> Any:
+    """A variable of the role datastores, with others given as an inventory or a task does."""
+    return value_of("datastores", name, given)
+
+
+def value_of(role: str, name: str, given: Mapping[str, Any]) -> Any:
+    """The same of any role."""
+    loader = DataLoader()
+    variables: dict[str, Any] = {}
+    for folder in ("defaults", "vars"):
+        variables |= loader.load_from_file(str(ROLES / role / folder / "main.yml"), trusted_as_template=True)
+    templar = Templar(loader, variables={**variables, **INVENTORY, **given})
+    return templar.template(trust_as_template("{{ " + name + " }}"))
+
+
+def plan(**given: Any) -> dict[str, Any]:
+    """The plan that is held against the rules."""
+    found: dict[str, Any] = value("__datastores_sizing_plan", **given)
+    return found
+
+
+def chart(**config: Any) -> dict[str, Any]:
+    """Values of the chart that an inventory gives."""
+    return {"config": config}
+
+
+@pytest.mark.parametrize("topology", ["replicated", "external"])
+def test_payloads_that_the_chart_leaves_in_clickhouse_are_planned_there(topology: str) -> None:
+    told = {"datastores_clickhouse_topology": topology}
+    assert plan(**told)["blob_storage"] is True
+    assert plan(**told, langsmith_values=chart(blobStorage={"enabled": False}))["blob_storage"] is False
+
+
+@pytest.mark.parametrize(
+    ("given", "days"),
+    [
+        ({}, 14),
+        ({"datastores_ttl_short_days": 7}, 7),
+        ({"langsmith_values": chart(ttl={"ttl_period_seconds": {"shortlived": "259200"}})}, 3),
+        ({"langsmith_values": chart(ttl={"enabled": False})}, 0),
+    ],
+)
+def test_the_planned_days_are_those_of_the_chart(given: dict[str, Any], days: int) -> None:
+    assert plan(**given)["ttl_days"] == days
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"commonEnv": [{"name": "CLICKHOUSE_ASYNC_INSERT_WAIT_PCT_FLOAT", "value": "0"}]},
+        {"queue": {"deployment": {"extraEnv": [{"name": "CLICKHOUSE_ASYNC_INSERT_WAIT_PCT_FLOAT", "value": "0"}]}}},
+    ],
+)
+def test_a_chart_that_does_not_wait_for_inserts_is_planned_so(values: dict[str, Any]) -> None:
+    assert plan(langsmith_values=values)["async_insert_wait_pct"] == 0
+    other = {"name": "OTHER", "valueFrom": {"secretKeyRef": {"name": "other", "key": "other"}}}
+    assert "async_insert_wait_pct" not in plan(langsmith_values={"commonEnv": [other], "backend": {}})
+
+
+@pytest.mark.parametrize("topology", ["external", "managed"])
+def test_of_a_server_outside_nothing_is_planned_that_its_owner_decides(topology: str) -> None:
+    assert set(plan(datastores_clickhouse_topology=topology)) == {"topology", "blob_storage", "ttl_days"}
+
+
+@pytest.mark.parametrize("role", ["langsmith", "datastores"])
+@pytest.mark.parametrize("days", [(14, 400), (7, 90)])
+def test_the_chart_drops_a_trace_on_the_day_on_which_the_bucket_drops_its_payloads(
+    role: str, days: tuple[int, int]
+) -> None:
+    short, long = days
+    given = {} if days == (14, 400) else {"datastores_ttl_short_days": short, "datastores_ttl_long_days": long}
+    if role == "datastores":
+        rules = value("__datastores_lifecycle", **given)
+        assert [rule["expiration_days"] for rule in rules] == [short, long]
+    else:
+        seconds = value_of(role, "__langsmith_values.config.ttl.ttl_period_seconds", given)
+        # Helm writes a number of this size with an exponent, which LangSmith does not read.
+        assert seconds == {"shortlived": str(short * DAY), "longlived": str(long * DAY)}
+
+
+@pytest.mark.parametrize(("tunnel", "each"), [("", True), ("127.0.0.1:8443", False)])
+def test_through_a_tunnel_only_the_server_at_its_end_is_asked(tunnel: str, each: bool) -> None:
+    told = {"datastores_clickhouse_topology": "external", "datastores_clickhouse_connect_to": tunnel}
+    assert value("__datastores_sizing_live.discover", **told) is each
+    assert value("__datastores_sizing_live.discover", **told, datastores_clickhouse_discover=not each) is not each
+
+
+def volume(claim: str | None = "data-chi-langsmith-langsmith-0-0-0", **other: Any) -> dict[str, Any]:
+    """A PersistentVolume, by its claim."""
+    reference = {"claimRef": {"namespace": "langsmith", "name": claim}} if claim else {}
+    spec = {"csi": {"volumeHandle": f"vol-{claim}"}, **reference}
+    return {"spec": spec, "status": {"phase": "Bound"}, **other}
+
+
+def test_the_volumes_that_are_judged_are_those_that_servers_have() -> None:
+    there = [
+        volume(),
+        volume(None, status={"phase": "Available"}),
+        volume("data-chi-langsmith-langsmith-0-1-0", status={"phase": "Released"}),
+        volume("postgres"),
+        {"spec": {"claimRef": {"namespace": "langsmith", "name": "data"}, "nfs": {}}, "status": {"phase": "Bound"}},
+    ]
+    assert value("__datastores_handles", __datastores_volumes={"resources": there}) == [
+        "vol-data-chi-langsmith-langsmith-0-0-0"
+    ]
+    assert value("__datastores_handles", __datastores_volumes={"skipped": True}) == []
+
+
+def pod(image: str, image_id: str) -> dict[str, Any]:
+    """A pod of a server whose image was there, or was not."""
+    return {"spec": {"containers": [{"image": image}]}, "status": {"containerStatuses": [{"imageID": image_id}]}}
+
+
+def servers(image: str, **metadata: Any) -> dict[str, Any]:
+    """The servers as they were asked for."""
+    template = {"name": "clickhouse", "spec": {"containers": [{"image": image}]}}
+    return {"resources": [{"metadata": metadata, "spec": {"templates": {"podTemplates": [template]}}}]}
+
+
+@pytest.mark.parametrize(
+    ("image", "tag"),
+    [
+        ("docker.io/clickhouse/clickhouse-server:25.12", "25.12"),
+        ("registry.acme.example:5000/clickhouse-server:25.12.3.1-alpine", "25.12.3.1-alpine"),
+        ("clickhouse-server:25.12", "25.12"),
+    ],
+)
+def test_the_version_of_an_image_is_its_tag(image: str, tag: str) -> None:
+    assert value("__datastores_version_there", __datastores_servers=servers(image)) == tag
+    assert value("__datastores_version_there", __datastores_servers={"resources": []}) == ""
+
+
+def test_a_version_whose_image_was_never_there_has_not_run() -> None:
+    pods = [pod("ch:25.12", "ch@sha256:1"), pod("ch:26.99", ""), pod("ch:25.12", "ch@sha256:1"), {"status": {}}]
+    told = {"__datastores_servers": servers("ch:26.99"), "__datastores_pods": {"resources": pods}}
+    assert value("__datastores_versions_running", **told) == ["25.12"]
+    assert value("__datastores_versions_running", **told | {"__datastores_pods": {"resources": []}}) == ["26.99"]
+
+
+LOOKED: dict[str, Any] = {"__datastores_servers": servers("ch:25.12", uid="a", generation=3, resourceVersion="17")}
+
+
+def due(**given: Any) -> bool:
+    """Whether servers are looked at after a look that was good."""
+    mark = {"resources": [{"data": {"look": value("__datastores_look", **LOOKED)}}]}
+    found = value("__datastores_look_due", **{"__datastores_looked": mark, **LOOKED, **given})
+    return bool(found)
+
+
+def test_what_was_looked_at_and_found_good_is_not_looked_at_again() -> None:
+    assert not due()
+    assert not due(__datastores_servers=servers("ch:25.12", uid="a", generation=3, resourceVersion="18"))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"__datastores_looked": {"resources": []}},
+        {"__datastores_servers": servers("ch:25.12", uid="a", generation=4)},
+        {"__datastores_servers": servers("ch:25.12", uid="b", generation=3)},
+        {"__datastores_made": {"changed": True}},
+        {"datastores_clickhouse_volume_iops": 8000},
+        {"datastores_clickhouse_accepted": {"clickhouse.disk_fill": "grows tomorrow"}},
+        {"datastores_clickhouse_load": {"traces_per_s": 100}},
+        {"langsmith_environment": "dev"},
+    ],
+)
+def test_what_no_good_look_was_about_is_looked_at(other: dict[str, Any]) -> None:
+    assert due(**other)
+
+
+def finding(rule: str, status: str) -> dict[str, str]:
+    """A finding of the check."""
+    return {"id": f"clickhouse.{rule}", "status": status}
+
+
+def test_what_fails_or_nobody_could_see_is_not_sufficient() -> None:
+    findings = [
+        finding("parts", "pass"),
+        finding("cpu", "warn"),
+        finding("replicas", "fail"),
+        finding("keeper", "fail"),
+        finding("grants", "unknown"),
+        finding("backup", "unknown"),
+        finding("disk_forecast", "unknown"),
+        finding("io_pressure", "unknown"),
+    ]
+    told = {
+        "__datastores_sized": {"findings": findings},
+        "datastores_clickhouse_accepted": {"clickhouse.keeper": "it is outside", "clickhouse.backup": "tomorrow"},
+    }
+    found = value("__datastores_insufficient | map(attribute='id') | list", **told)
+    assert found == ["clickhouse.replicas", "clickhouse.grants", "clickhouse.io_pressure"]
+    outside = value(
+        "__datastores_insufficient | map(attribute='id') | list", **told, datastores_clickhouse_topology="external"
+    )
+    assert outside == ["clickhouse.replicas", "clickhouse.grants"]
