@@ -5,13 +5,18 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 
 import pytest
 
 
 def pytest_configure() -> None:
-    """Workers of one run start sandboxes at the same moment, each with ports and addresses of its own."""
+    """Make every run the same, whoever starts it."""
+    # What a shell starts in the background ignores it, and so would all that the tests interrupt.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    # Workers of one run start sandboxes at the same moment, each with ports and addresses of its own.
     worker, workers = os.environ.get("PYTEST_XDIST_WORKER"), os.environ.get("PYTEST_XDIST_WORKER_COUNT")
     if worker and workers:
         os.environ["SANDBOX_SHARE"] = f"{worker.removeprefix('gw')}/{workers}"

@@ -227,15 +227,6 @@ def test_refused_runs_are_counted_by_status_and_what_was_accepted_is_still_exact
     assert found.lost == found.accepted - found.visible
 
 
-@pytest.fixture
-def interruptible() -> Iterator[None]:
-    """SIGINT as it is by default; what a shell starts in the background ignores it."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
-@pytest.mark.usefixtures("interruptible")
 def test_a_signal_ends_the_sending_and_the_rest_is_done(target: Target, store: ClickHouse) -> None:
     load = settings(rate=50.0, duration=60.0, runs_per_trace=1)
     with Load(target, load) as running:
