@@ -20,6 +20,8 @@ from sandbox.loadbalancer.targets import Connection, Pool, close, connect
 
 # What an ALB waits for the next request of a client, and for a load balancer without an idle timeout, in seconds.
 IDLE_SECONDS = 60.0
+# As long as nginx lingers.
+LINGER_SECONDS = 5.0
 log = logging.getLogger(__name__)
 
 
@@ -172,16 +174,19 @@ class Proxy:
                 await _tunnel(client, connection, head)
                 return False
             size = http1.response_length(head, request.method)
-            keep = request.keep and size != http1.UNTIL_CLOSED
+            # A target may answer before it has read all of the request, or without.
+            taken = upload.done() and upload.exception() is None
+            keep = request.keep and size != http1.UNTIL_CLOSED and taken
             client.writer.write(backward(head, keep).encode())
             await http1.copy_body(connection[0], client.writer, size, idle_timeout)
             await client.writer.drain()
-            reusable = upload.done() and keep and head.keeps_alive(head.first[0])
-            return keep and upload.done() and upload.exception() is None
+            reusable = keep and head.keeps_alive(head.first[0])
+            if not taken:
+                await _ended(upload)
+                await linger(client)
+            return keep
         finally:
-            upload.cancel()
-            with contextlib.suppress(asyncio.CancelledError, OSError, EOFError, TimeoutError, BadMessageError):
-                await upload
+            await _ended(upload)
             if reusable:
                 self._pool.give(address, port, group.protocol, connection)
             else:
@@ -272,6 +277,20 @@ async def discard(client: Client, request: Request) -> None:
     """Read a body that nobody wants, so that the connection can be used on."""
     if request.size:
         await http1.copy_body(client.reader, _Nowhere(), request.size, IDLE_SECONDS)  # type: ignore[arg-type]
+
+
+async def linger(client: Client) -> None:
+    """Read on for a while: a connection that is closed over unread data takes the answer with it on its way."""
+    with contextlib.suppress(OSError, EOFError, TimeoutError):
+        async with asyncio.timeout(LINGER_SECONDS):
+            while await client.reader.read(65536):
+                pass
+
+
+async def _ended(upload: asyncio.Task[None]) -> None:
+    upload.cancel()
+    with contextlib.suppress(asyncio.CancelledError, OSError, EOFError, TimeoutError, BadMessageError):
+        await upload
 
 
 class _Nowhere:

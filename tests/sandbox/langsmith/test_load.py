@@ -239,8 +239,11 @@ def test_a_signal_ends_the_sending_and_the_rest_is_done(target: Target, store: C
     found = running.close_books(found)
     assert found.interrupted == "interrupted while sending"
     assert 20 < found.sent < 200
-    assert found.visible == found.accepted == found.sent
-    assert stored_ids(store, found) == ids_of(load.ids, found.sent)
+    refused = sum(found.refused.values()) + sum(found.unanswered.values())
+    # What was handed out is sent all at once when the signal comes, which a service need not take.
+    assert found.sent == found.accepted + refused, found
+    assert found.visible == found.accepted > 20
+    assert len(stored_ids(store, found)) == found.visible + found.stored_unaccepted
 
 
 def test_an_endpoint_outside_the_inventory_and_a_wrong_key_get_no_load(target: Target, langsmith: Installation) -> None:

@@ -67,6 +67,8 @@ Script = Callable[[Asked], Said]
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
+    # Many may connect at the same moment.
+    request_queue_size = 128
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Nothing: a client that gives up is what the tests are about."""

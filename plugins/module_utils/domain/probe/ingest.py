@@ -96,6 +96,8 @@ def _refusal(answer: Observed, evidence: Evidence) -> Blame:
         return Blame(UNKNOWN, why="a proxy lost the service behind it on this request alone")
     if not answer.is_html and not is_lost(answer):
         return Blame(UNKNOWN, advice="its log says why", command=evidence.place.logs("platform-backend"))
+    if answer.stage == "post_large" and answer.status is None and not answer.timed_out:
+        return Blame(UNKNOWN, why=_CUT_OFF, command=evidence.place.logs("frontend"), advice="its log says why")
     # Only a large post has more to store than a small one, and only a small write after it shows that the rest works.
     if answer.stage == "post_large" and evidence.ok("patch_small"):
         return blame(evidence, "blob-write", "patch_small")
@@ -128,6 +130,7 @@ def _store(evidence: Evidence, layer: str, asked: str, *neighbours: str) -> Blam
     return blame(evidence, layer, *neighbours) if failed is not None and is_lost(failed) else Blame(UNKNOWN)
 
 
+_CUT_OFF = "the connection was ended under the large body, as a proxy does too that takes no body of its size"
 _ALONE = (
     "backend puts runs into the same queue, so Redis takes them: compare platform-backend's own way to Redis with "
     "backend's (secret, user, security group)"
