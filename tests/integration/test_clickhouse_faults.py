@@ -335,13 +335,19 @@ def test_a_server_is_no_service_that_replicates_by_itself(well: Server) -> None:
 # Parts and inserts
 
 
+def told_of_each_part(server: Server, name: str) -> list[Finding]:
+    """What is said of parts after each of four that are not merged."""
+    server.sql(f"SYSTEM STOP MERGES {name}")
+    told: list[Finding] = []
+    while len(told) < 4:
+        add(server, name)
+        told.append(look(server)["parts"])
+    return told
+
+
 def test_parts_that_are_never_delayed_are_told_of_before_they_are_rejected(ill: Server) -> None:
     with table(ill, "thrown", "parts_to_delay_insert = 0, parts_to_throw_insert = 4") as name:
-        ill.sql(f"SYSTEM STOP MERGES {name}")
-        told: list[Finding] = []
-        while len(told) < 4:
-            add(ill, name)
-            told.append(look(ill)["parts"])
+        told = told_of_each_part(ill, name)
     assert [one.status for one in told] == ["pass", "pass", "warn", "fail"]
     assert told[-1].observed == "4 parts in partition all of default.thrown, inserts are rejected from 4"
 
@@ -365,11 +371,7 @@ def test_a_replicated_table_is_held_against_the_limits_of_replicated_tables(pose
 def test_parts_explode_where_merges_are_stopped(ill: Server) -> None:
     limits = "parts_to_delay_insert = 4, parts_to_throw_insert = 6, max_delay_to_insert = 1, min_delay_to_insert_ms = 1"
     with table(ill, "piled", limits) as name:
-        ill.sql(f"SYSTEM STOP MERGES {name}")
-        told: list[Finding] = []
-        while len(told) < 4:
-            add(ill, name)
-            told.append(look(ill)["parts"])
+        told = told_of_each_part(ill, name)
     assert [one.status for one in told] == ["pass", "pass", "warn", "fail"]
     assert told[-1].observed == "4 parts in partition all of default.piled, inserts are delayed from 4"
     assert look(ill)["parts"].status == "pass"

@@ -85,11 +85,15 @@ def check(params: Mapping[str, Any], sources: Sources, now: datetime) -> dict[st
     findings = sizing.judge(environment, plan, running)
     if live is not None and sources.pods is not None:
         findings += judge_pods(sources.pods([replica.subject for replica in live.replicas]), now)
-    if storage is not None:
-        findings += judge_volumes(storage, environment, plan)
+    volumes = [] if storage is None else judge_volumes(storage, environment, plan)
+    findings += volumes
     if backups is not None:
         findings += _on_backups(backups, params, now)
-    pressed = None if live is None else _pressure(live, storage, plan)
+    if live is not None and environment != "production":
+        # Pressure is told by the rules for production.
+        running = judge_live(live, "production", plan)
+        volumes = [] if storage is None else judge_volumes(storage, "production", plan)
+    pressed = None if live is None else pressure(running, len(live.replicas), volumes)
     return {
         "changed": False,
         "sufficient": sizing.sufficient(findings),
@@ -157,11 +161,6 @@ def _login(who: Mapping[str, Any], database: str, sources: Sources) -> Login:
     if place is not None:
         password = sources.read_secret(place["name"], place["key"])
     return Login(who["user"], password, database)
-
-
-def _pressure(live: Live, storage: Storage | None, plan: Plan | None) -> dict[str, Any]:
-    volumes = [] if storage is None else judge_volumes(storage, "production", plan)
-    return pressure(judge_live(live, "production", plan), len(live.replicas), volumes)
 
 
 def _measured(live: Live | None) -> dict[str, Any]:

@@ -11,14 +11,9 @@ import pytest
 from ansible.module_utils.testing import patch_module_args
 from ansible_collections.langsmith.aws.plugins.modules import endpoint_check
 
-from tests.unit.plugins.scripted import SILENCE, Asked, Authority, Said, make_authority, page, said, serve
+from tests.unit.plugins.scripted import SILENCE, Asked, Authority, Said, page, said, serve
 
 Check = Callable[..., dict[str, Any]]
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return make_authority(tmp_path_factory.mktemp("authority"))
 
 
 @pytest.fixture

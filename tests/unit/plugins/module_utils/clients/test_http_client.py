@@ -26,16 +26,10 @@ from tests.unit.plugins.scripted import (
     Running,
     Said,
     Script,
-    make_authority,
     page,
     said,
     serve,
 )
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return make_authority(tmp_path_factory.mktemp("authority"))
 
 
 @contextmanager

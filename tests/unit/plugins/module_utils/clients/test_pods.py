@@ -15,12 +15,7 @@ from ansible_collections.langsmith.aws.plugins.module_utils.clients.port_forward
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.storage import Unread
 
 from tests.unit.plugins.cluster import Cluster, cluster
-from tests.unit.plugins.scripted import Authority, make_authority
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return make_authority(tmp_path_factory.mktemp("authority"))
+from tests.unit.plugins.scripted import Authority
 
 
 @pytest.fixture

@@ -21,15 +21,10 @@ from ansible_collections.langsmith.aws.plugins.module_utils.clients.port_forward
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.forwarding import DeniedError, DialError
 
 from tests.unit.plugins.cluster import Cluster, cluster, listening
-from tests.unit.plugins.scripted import Authority, Said, make_authority, said, serve
+from tests.unit.plugins.scripted import Authority, Said, said, serve
 
 READY = {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}
 BYTES = random.Random(7).randbytes(8 * 1024 * 1024)  # noqa: S311
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return make_authority(tmp_path_factory.mktemp("authority"))
 
 
 @pytest.fixture
