@@ -59,8 +59,11 @@ def low_ports_allowed() -> bool:
     with socket.socket() as probe:
         try:
             probe.bind((f"127.{prefix()}.255.254", 80))
-        except OSError:
+        except PermissionError:
             return False
+        except OSError:
+            # Somebody tries the same at this moment, so it is allowed.
+            return True
     return True
 
 

@@ -9,6 +9,7 @@ names resolve to in pods is the setting's address, as no traffic goes through an
 from __future__ import annotations
 
 import secrets
+import time
 from typing import Any
 
 from moto.core.responses import ActionResult
@@ -40,15 +41,21 @@ class State:
         if endpoint is None:
             return self
         life = endpoint.__dict__["_life"]
+        return states.steady(life, lambda: self._look(endpoint, life))
+
+    def _look(self, endpoint: Any, life: states.Life) -> str:
         if life["state"] != "available" or endpoint.vpc_endpoint_type.lower() != "interface":
-            return life["state"]
+            return str(life["state"])
         offer = managed()
         if endpoint.service_name == offer.get("service_name") and not offer.get("accept", True):
             return "pendingAcceptance"
-        return "available" if life["since"] + max(states.delay(KIND), 0.01) < states.time.time() else "pending"
+        over = not states.held(life) and time.time() >= life["since"] + states.delay(KIND)
+        return "available" if over else "pending"
 
     def __set__(self, endpoint: Any, value: str) -> None:
-        endpoint.__dict__["_life"] = {"state": value, "since": states.time.time()}
+        life = {"state": value, "since": time.time()}
+        states.begin(life)
+        endpoint.__dict__["_life"] = life
 
 
 _create = EC2Backend.create_vpc_endpoint

@@ -90,7 +90,8 @@ class Application:
         changed = environ["REQUEST_METHOD"] not in ("GET", "HEAD") and not _reads(environ)
         try:
             # Lists, as moto's answers are complete: the request is over when this returns.
-            return list(self._moto(environ, start_response))
+            with states.call():
+                return list(self._moto(environ, start_response))
         finally:
             self.keeper.leave(changed)
 

@@ -165,6 +165,7 @@ class Keeper:
         self._changed_at: float | None = None
         self._first_change: float | None = None
         self._saving = False
+        self._one_at_a_time = threading.Lock()
 
     def enter(self) -> None:
         """A request begins."""
@@ -188,6 +189,10 @@ class Keeper:
 
     def save(self, timeout: float = 30) -> None:
         """Wait until no request runs, and save."""
+        with self._one_at_a_time:
+            self._save(timeout)
+
+    def _save(self, timeout: float) -> None:
         with self._condition:
             self._saving = True
             self._condition.wait_for(lambda: self._running == 0, timeout)
@@ -220,4 +225,9 @@ class Keeper:
                 and first is not None
                 and (now - changed > QUIET_SECONDS or now - first > LONGEST_SECONDS)
             ):
-                self.save()
+                try:
+                    self.save()
+                except RuntimeError as error:
+                    # Work that goes on and on; what it changes is saved when it pauses.
+                    _say_once(f"the emulator's state could not be saved yet: {error}")
+                    self.touch()

@@ -4,10 +4,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import contextvars
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from sandbox import state
@@ -77,8 +79,9 @@ class Work:
 
     def pending(self, key: str) -> bool:
         """Whether something still runs for `key`."""
-        thread = self._threads.get(key)
-        return thread is not None and thread.is_alive()
+        with self._lock:
+            thread = self._threads.get(key)
+            return thread is not None and thread.is_alive()
 
     def error(self, key: str) -> str | None:
         """Why the last work for `key` failed, or None."""
@@ -92,6 +95,58 @@ class Work:
 
 
 WORK = Work()
+
+
+Life = dict[str, Any]
+
+
+class _Call:
+    """A call of the API that is being answered: the lives that it has seen, each with its state, and those it began."""
+
+    def __init__(self) -> None:
+        # By id, with the life itself, as an id is taken again once its object is gone.
+        self.seen: dict[int, tuple[Life, str]] = {}
+        self.begun: list[Life] = []
+
+
+_current: contextvars.ContextVar[_Call | None] = contextvars.ContextVar("call", default=None)
+# The ids of the lives that began in calls which are still being answered.
+_held: set[int] = set()
+
+
+@contextlib.contextmanager
+def call() -> Iterator[None]:
+    """A call of the API: in its answer no state changes by itself, and what it begins goes on when it is over."""
+    answered = _Call()
+    token = _current.set(answered)
+    try:
+        yield
+    finally:
+        _current.reset(token)
+        _held.difference_update(id(life) for life in answered.begun)
+
+
+def begin(life: Life) -> None:
+    """Hold a life in the state that it begins with, for everybody, until the call that began it is over."""
+    current = _current.get()
+    if current is not None:
+        current.begun.append(life)
+        _held.add(id(life))
+
+
+def held(life: Life) -> bool:
+    """Whether the call in which a life began is still being answered."""
+    return id(life) in _held
+
+
+def steady(life: Life, look: Callable[[], str]) -> str:
+    """The state that `look` finds a life in; within one call always the same."""
+    current = _current.get()
+    if current is None:
+        return look()
+    if id(life) not in current.seen:
+        current.seen[id(life)] = (life, look())
+    return current.seen[id(life)][1]
 
 
 class Lifecycle:
@@ -108,17 +163,18 @@ class Lifecycle:
         if resource is None:
             return self
         life = resource.__dict__["_life"]
+        return steady(life, lambda: self._go_on(resource, life))
+
+    def _go_on(self, resource: Any, life: Life) -> str:
         following = self._steps.get(life["state"])
-        if following is None or time.time() < life["until"]:
-            return life["state"]
-        key = self._key(resource)
-        if WORK.pending(key):
-            return life["state"]
-        life["state"] = self._failed if WORK.error(key) else following
-        return life["state"]
+        if following is not None and not held(life) and time.time() >= life["until"]:
+            key = self._key(resource)
+            if not WORK.pending(key):
+                life["state"] = self._failed if WORK.error(key) else following
+        return str(life["state"])
 
     def __set__(self, resource: Any, value: str) -> None:
         new = "_life" not in resource.__dict__
-        # A hundredth of a second, so that the answer to the call that began the change shows that it began.
-        until = time.time() + max(delay(self._kind), 0.01)
-        resource.__dict__["_life"] = {"state": self._first if new else value, "until": until}
+        life = {"state": self._first if new else value, "until": time.time() + delay(self._kind)}
+        begin(life)
+        resource.__dict__["_life"] = life

@@ -18,7 +18,7 @@ from psycopg.rows import dict_row
 from sandbox.langsmith.environment import SettingsError, flag, required
 
 POOL_SIZE = 8
-CONNECT_SECONDS = 5
+CONNECT_SECONDS = 15
 EXAMPLE = "USER:PASSWORD@HOST:PORT/DATABASE?sslmode=require"
 
 

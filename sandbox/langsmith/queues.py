@@ -22,6 +22,25 @@ LEASE_SECONDS = 30
 # asynq archives after 25 attempts.
 ATTEMPTS = 25
 LONGEST_PAUSE_SECONDS = 30
+# As asynq does it: at once, so that a worker which dies meanwhile leaves no task that nobody takes up again.
+# KEYS pending, active, lease; ARGV how many at most, until when they are held.
+TAKE = """
+local ids = {}
+for _ = 1, tonumber(ARGV[1]) do
+  local id = redis.call('LMOVE', KEYS[1], KEYS[2], 'RIGHT', 'LEFT')
+  if not id then break end
+  redis.call('ZADD', KEYS[3], ARGV[2], id)
+  ids[#ids + 1] = id
+end
+return ids
+"""
+# KEYS where it was, active, pending; ARGV the task. One of several workers moves it.
+PUT_BACK = """
+if redis.call('ZREM', KEYS[1], ARGV[1]) == 1 then
+  redis.call('LREM', KEYS[2], 0, ARGV[1])
+  redis.call('LPUSH', KEYS[3], ARGV[1])
+end
+"""
 
 
 @dataclass(frozen=True)
@@ -58,13 +77,13 @@ class Queue:
 
     def take(self, most: int, wait_seconds: float) -> list[Task]:
         """Up to `most` tasks, waiting for the first; tasks whose message expired are dropped."""
-        first = self.redis("BLMOVE", self.key("pending"), self.key("active"), "RIGHT", "LEFT", wait_seconds)
-        if first is None:
+        pending, active = self.key("pending"), self.key("active")
+        # From the end to the end, which only waits until there is something.
+        if self.redis("BLMOVE", pending, pending, "RIGHT", "RIGHT", wait_seconds) is None:
             return []
-        more = self.redis.pipeline([("LMOVE", self.key("pending"), self.key("active"), "RIGHT", "LEFT")] * (most - 1))
-        ids = [found.decode() for found in [first, *more] if found is not None]
         ends = time.time() + LEASE_SECONDS
-        self.redis.pipeline([("ZADD", self.key("lease"), ends, task_id) for task_id in ids])
+        found = self.redis("EVAL", TAKE, 3, pending, active, self.key("lease"), most, ends)
+        ids = [task_id.decode() for task_id in found]
         kept = self.redis.pipeline([("HMGET", self._task(task_id), "msg", "retried") for task_id in ids])
         tasks = []
         for task_id, (message, retried) in zip(ids, kept, strict=True):
@@ -109,11 +128,7 @@ class Queue:
         now = time.time()
         for source in ("retry", "lease"):
             for found in self.redis("ZRANGEBYSCORE", self.key(source), "-inf", now, "LIMIT", 0, 100):
-                # ZREM says who of several workers moves it.
-                if self.redis("ZREM", self.key(source), found):
-                    self.redis.transaction(
-                        [("LREM", self.key("active"), 0, found), ("LPUSH", self.key("pending"), found)]
-                    )
+                self.redis("EVAL", PUT_BACK, 3, self.key(source), self.key("active"), self.key("pending"), found)
 
     def depth(self) -> dict[str, int]:
         """How many tasks are in which state."""

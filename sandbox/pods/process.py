@@ -15,6 +15,9 @@ from typing import IO, Protocol
 
 from sandbox import supervisor
 
+# A process that left the session may keep the output open for ever.
+OUTPUT_SECONDS = 5.0
+
 
 class Running(Protocol):
     """What a container runs."""
@@ -44,17 +47,20 @@ class Process:
         )
         supervisor.record(name, self._child, argv[:3])
         assert self._child.stdout is not None  # noqa: S101 - asked for above
-        pump = threading.Thread(target=_pump, args=(self._child.stdout, log), daemon=True)
-        pump.start()
+        self._pump = threading.Thread(target=_pump, args=(self._child.stdout, log), daemon=True)
+        self._pump.start()
+        self._code: int | None = None
 
     def poll(self) -> int | None:
-        """The exit status as a shell gives it, 128 + N after signal N; None while it runs."""
+        """The exit status as a shell gives it, 128 + N after signal N; None while it runs or its output is written."""
         code = self._child.poll()
-        if code is None:
-            return None
+        if code is None or self._code is not None:
+            return self._code
         self._signal(signal.SIGKILL)
+        self._pump.join(OUTPUT_SECONDS)
         supervisor.forget(self._name, self._child.pid)
-        return 128 - code if code < 0 else code
+        self._code = 128 - code if code < 0 else code
+        return self._code
 
     def terminate(self) -> None:
         if self._child.poll() is None:

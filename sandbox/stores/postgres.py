@@ -110,7 +110,12 @@ def _administer(identifier: str) -> psycopg.Connection[Any]:
 
 def _connect(sockets: Path, password: str, database: str) -> psycopg.Connection[Any]:
     return psycopg.connect(
-        host=str(sockets), user=ADMINISTRATOR, password=password, dbname=database, autocommit=True, connect_timeout=5
+        host=str(sockets),
+        user=ADMINISTRATOR,
+        password=password,
+        dbname=database,
+        autocommit=True,
+        connect_timeout=START_SECONDS,
     )
 
 

@@ -24,6 +24,8 @@ from sandbox import state, supervisor
 from sandbox.stores import front, process
 
 START_SECONDS = 60
+# For writing what it holds to disk.
+STOP_SECONDS = 30
 # "Supported and restricted commands" of the ElastiCache user guide; CONFIG gets a secret name, for the token's changes.
 RESTRICTED = ("BGREWRITEAOF", "BGSAVE", "DEBUG", "MIGRATE", "REPLICAOF", "SAVE", "SHUTDOWN", "SLAVEOF", "SYNC", "PSYNC")
 
@@ -71,7 +73,7 @@ def start(identifier: str) -> int:
 
 def stop(identifier: str) -> None:
     """Stop a group's server; what it had saved stays."""
-    supervisor.stop(part(identifier))
+    supervisor.stop(part(identifier), STOP_SECONDS)
 
 
 def remove(identifier: str) -> None:
@@ -116,6 +118,16 @@ def _configuration(settings: dict[str, Any], home: Path, socket: Path) -> str:
     return "\n".join(text) + "\n"
 
 
+async def _listens(socket: Path) -> bool:
+    """Whether the server takes connections: the socket is there a moment before."""
+    try:
+        _, writer = await asyncio.open_unix_connection(str(socket))
+    except OSError:
+        return False
+    writer.close()
+    return True
+
+
 async def _serve(identifier: str, sockets: Path) -> int:
     settings = state.read_json(f"stores/{part(identifier)}/settings.json")
     home, socket = folder(identifier), sockets / "redis"
@@ -127,7 +139,7 @@ async def _serve(identifier: str, sockets: Path) -> int:
     assert child.stdin is not None  # noqa: S101
     child.stdin.write(_configuration(settings, home, socket).encode())
     child.stdin.close()
-    while not socket.exists():
+    while not await _listens(socket):
         if child.poll() is not None:
             return 1
         await asyncio.sleep(0.02)
@@ -140,7 +152,7 @@ async def _serve(identifier: str, sockets: Path) -> int:
     crashed = not done.is_set()
     if child.poll() is None:
         child.terminate()
-        child.wait(10)
+        child.wait(STOP_SECONDS)
     return 1 if crashed else 0
 
 

@@ -14,7 +14,7 @@ import pytest
 from sandbox import cli, state, supervisor
 from sandbox.controlplane import build
 
-SLEEP = ["/bin/sh", "-c", "exec sleep 60"]
+SLEEP = ["/bin/sh", "-c", "exec sleep 600"]
 
 
 @pytest.fixture(autouse=True)
@@ -35,7 +35,7 @@ def test_status_shows_a_part_that_ended_by_itself(capsys: pytest.CaptureFixture[
     assert "redis-demo" in capsys.readouterr().out
     pid = supervisor.start("redis-demo", SLEEP)
     os.kill(pid, signal.SIGKILL)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while supervisor.find("redis-demo"):
         assert time.monotonic() < deadline
         time.sleep(0.02)

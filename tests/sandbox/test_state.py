@@ -19,12 +19,22 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "state"
 
 
-def test_a_port_is_free_and_stays_the_same(folder: Path) -> None:
+def test_a_port_stays_the_same(folder: Path) -> None:
     chosen = state.port("aws")
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", chosen))
+    assert chosen in state.PORTS
     assert state.port("aws") == chosen
     assert json.loads((folder / "ports.json").read_text()) == {"aws": chosen}
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "127.9.9.9"])
+def test_a_port_that_somebody_has_at_any_address_is_not_chosen(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    monkeypatch.delenv(state.SHARE_VARIABLE, raising=False)
+    with socket.socket() as taken:
+        taken.bind((address, 0))
+        number = taken.getsockname()[1]
+        monkeypatch.setattr(state, "PORTS", range(number, number + 1))
+        with pytest.raises(state.StateError, match="no free TCP port"):
+            state.port("aws")
 
 
 def test_parts_that_ask_at_once_get_different_ports() -> None:

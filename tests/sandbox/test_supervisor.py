@@ -13,7 +13,7 @@ import pytest
 
 from sandbox import state, supervisor
 
-SLEEP = ["/bin/sh", "-c", "exec sleep 60"]
+SLEEP = ["/bin/sh", "-c", "exec sleep 600"]
 
 
 @pytest.fixture(autouse=True)
@@ -25,7 +25,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.02)
@@ -40,7 +40,7 @@ def test_a_part_is_started_once_and_found_by_a_later_caller() -> None:
 
 def test_a_stopped_part_and_its_children_are_gone(folder: Path) -> None:
     children = folder / "children"
-    pid = supervisor.start("parent", ["/bin/sh", "-c", f"sleep 60 & echo $! > {children}; wait"])
+    pid = supervisor.start("parent", ["/bin/sh", "-c", f"sleep 600 & echo $! > {children}; wait"])
     wait_for(lambda: children.exists() and children.read_text().strip() != "")
     assert supervisor.stop("parent")
     child = int(children.read_text())
@@ -103,6 +103,6 @@ def test_the_environment_is_added_to_or_replaced_as_asked(monkeypatch: pytest.Mo
 
 
 def test_the_memory_of_a_part_is_that_of_its_processes() -> None:
-    script = "import time; filler = bytearray(64 << 20); print('full', flush=True); time.sleep(60)"
+    script = "import time; filler = bytearray(64 << 20); print('full', flush=True); time.sleep(600)"
     pid = supervisor.start("big", [sys.executable, "-c", script], ready=lambda: "full" in supervisor.last_lines("big"))
     assert 64 < supervisor.memory_mib(pid) < 128

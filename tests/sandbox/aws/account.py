@@ -25,7 +25,7 @@ REPOSITORY = Path(__file__).parents[3]
 ISSUER = "https://oidc.eks.us-east-1.amazonaws.com/id/0123456789ABCDEF0123456789ABCDEF"
 
 
-def until(condition: Callable[[], Any], seconds: float = 30) -> Any:
+def until(condition: Callable[[], Any], seconds: float = 120) -> Any:
     """What `condition` returns once it is true."""
     deadline = time.monotonic() + seconds
     while not (value := condition()):
@@ -87,7 +87,7 @@ class Account:
         return session.client(service, endpoint_url=self.url, config=botocore.config.Config(**config))
 
     def post(self, path: str, value: Any) -> Any:
-        answer = requests.post(self.url + path, json=value, timeout=10)
+        answer = requests.post(self.url + path, json=value, timeout=60)
         answer.raise_for_status()
         return answer.json()
 

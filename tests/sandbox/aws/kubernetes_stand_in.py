@@ -44,10 +44,10 @@ class ApiServer:
         self.objects[prefix, namespace, plural, name] = {"metadata": metadata, **body}
 
     def names(self, plural: str) -> list[str]:
-        return sorted(key[3] for key in self.objects if key[2] == plural)
+        return sorted(key[3] for key in list(self.objects) if key[2] == plural)
 
     def get(self, plural: str, name: str) -> dict[str, Any]:
-        return next(value for key, value in self.objects.items() if key[2] == plural and key[3] == name)
+        return next(value for key, value in list(self.objects.items()) if key[2] == plural and key[3] == name)
 
     def token(self, subject: str, audience: str = "sts.amazonaws.com", seconds: int = 600, issuer: str = "") -> str:
         header = encode(json.dumps({"alg": "RS256", "kid": "one"}).encode())

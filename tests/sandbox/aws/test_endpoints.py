@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from sandbox import state
 from tests.sandbox.aws.account import Account, code_of, until
 
 SERVICE = "com.amazonaws.vpce.us-east-1.vpce-svc-0123456789abcdef0"
@@ -33,7 +34,7 @@ class Network:
     def offer(self, **wanted: Any) -> None:
         """What the settings say of the managed ClickHouse."""
         known = {"service_name": SERVICE, "private_dns_name": NAME, "address": ADDRESS, **wanted}
-        (self.account.state / "settings.json").write_text(json.dumps({"managed_clickhouse": known}))
+        state.write_text(self.account.state / "settings.json", json.dumps({"managed_clickhouse": known}))
 
     def endpoint(self, service: str = SERVICE, **wanted: Any) -> dict[str, Any]:
         """A new interface endpoint in both subnets."""

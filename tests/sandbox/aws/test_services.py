@@ -11,6 +11,7 @@ import pytest
 import redis
 import requests
 
+from sandbox import state as sandbox_state
 from tests.sandbox.aws.account import Account, code_of, until
 
 
@@ -37,7 +38,7 @@ def connect(account: Account, described: Any, password: str) -> psycopg.Connecti
     endpoint, authority = described["Endpoint"], account.state / "ca" / "ca.crt"
     return psycopg.connect(
         host=endpoint["Address"], port=endpoint["Port"], user="langsmith", dbname="langsmith", password=password,
-        sslmode="verify-full", sslrootcert=str(authority), connect_timeout=10,
+        sslmode="verify-full", sslrootcert=str(authority), connect_timeout=60,
     )  # fmt: skip
 
 
@@ -224,7 +225,7 @@ def test_target_health_is_what_the_data_plane_wrote(account: Account) -> None:
     elb.create_listener(LoadBalancerArn=balancer, Protocol="HTTP", Port=80, DefaultActions=forward)
     assert state() == "initial"
     health = {arn: {"10.0.1.9:8080": {"State": "healthy"}}}
-    (account.state / "load-balancer-health.json").write_text(json.dumps(health))
+    sandbox_state.write_text(account.state / "load-balancer-health.json", json.dumps(health))
     assert state() == "healthy"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 
 import pytest
 
@@ -25,20 +26,54 @@ def _no_delay(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(states, "_changed", dict.fromkeys(states.KINDS, 0.0))
 
 
+@pytest.fixture
+def go() -> Iterator[threading.Event]:
+    """What work waits for; it is let go at the end in any case."""
+    made = threading.Event()
+    yield made
+    made.set()
+
+
+def waits(go: threading.Event) -> None:
+    """Work that lasts until it is let go."""
+    go.wait()
+
+
+def elsewhere(thing: Thing) -> str:
+    """What a call that comes meanwhile is told of a thing's state."""
+    told: list[str] = []
+
+    def look() -> None:
+        with states.call():
+            told.append(thing.status)
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    thread.join()
+    return told[0]
+
+
 def test_a_resource_begins_in_its_first_state_and_becomes_active_by_itself() -> None:
-    thing = Thing("alone")
-    assert thing.status == "CREATING"
-    until(lambda: thing.status == "ACTIVE")
+    with states.call():
+        thing = Thing("alone")
+        assert [thing.status, elsewhere(thing)] == ["CREATING", "CREATING"]
+    assert thing.status == "ACTIVE"
 
 
-def test_a_state_does_not_end_before_its_work() -> None:
-    thing, go = Thing("working"), threading.Event()
+def test_an_answer_tells_one_state_although_the_work_ends_meanwhile(go: threading.Event) -> None:
+    thing = Thing("told")
+    states.WORK.start("told", lambda: waits(go))
+    with states.call():
+        assert thing.status == "CREATING"
+        go.set()
+        until(lambda: not states.WORK.pending("told"))
+        assert [thing.status, elsewhere(thing)] == ["CREATING", "ACTIVE"]
+    assert thing.status == "ACTIVE"
 
-    def wait() -> None:
-        go.wait(10)
 
-    states.WORK.start("working", wait)
-    threading.Event().wait(0.05)
+def test_a_state_does_not_end_before_its_work(go: threading.Event) -> None:
+    thing = Thing("working")
+    states.WORK.start("working", lambda: waits(go))
     assert thing.status == "CREATING"
     go.set()
     until(lambda: thing.status == "ACTIVE")
@@ -55,7 +90,7 @@ def test_work_that_fails_leads_to_the_failed_state_with_its_reason() -> None:
 
 
 def test_a_state_lasts_as_long_as_its_kind_is_delayed() -> None:
-    states.change({"eks::cluster": 60})
+    states.change({"eks::cluster": 3600})
     assert Thing("slow").status == "CREATING"
 
 

@@ -71,7 +71,7 @@ def test_quantities_are_written_as_metrics_server_writes_them() -> None:
 def kubectl(*arguments: str) -> subprocess.CompletedProcess[str]:
     found = state.read_json("endpoints.json")
     argv = [str(Path(found["bin"]) / "kubectl"), "--kubeconfig", found["kubernetes"]["admin_kubeconfig"], *arguments]
-    return subprocess.run(argv, capture_output=True, text=True, timeout=30, check=False)
+    return subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
 
 
 def top(*arguments: str) -> dict[str, tuple[int, int]]:
@@ -129,22 +129,21 @@ def test_kubectl_top_shows_the_cpu_that_a_pod_really_burns_and_its_node_as_the_s
     assert until("no metrics of nodes", lambda: top("nodes")).keys() == nodes
     first = until("no burning pod", lambda: burning_pods(measured))[0]
     until("no metrics of the burning pod", lambda: first in top("pods", "-n", "burn"))
-    found = top("pods", "-A")
-    cpu, memory = found[first]
-    # Other work on this machine may hold the process up, but nothing makes it burn more.
-    assert 40 <= cpu <= 230
-    assert 1 <= memory <= 100
+    # Other work on this machine may hold the process up, and whoever looks at it between two looks at the clock.
+    until("not as much as it burns", lambda: 40 <= top("pods", "-n", "burn").get(first, (0, 0))[0] <= 230)
+    found = until("no metrics of all pods", lambda: top("pods", "-A"))
+    assert 1 <= found[first][1] <= 100
     # Nothing runs in the pods of the add-on, and that is what is told of them.
     assert {found[name] for name in found if name.startswith(ADDON)} == {(0, 0)}
-    assert until("the node does not count it", lambda: max(cpu for cpu, _ in top("nodes").values()) >= 40)
+    assert until("the node does not count it", lambda: max((cpu for cpu, _ in top("nodes").values()), default=0) >= 40)
     # The autoscaler may add a pod meanwhile, which is left out until it has run for a window.
     until(
         "not every burning pod is told of",
         lambda: top("pods", "-n", "burn", "-l", "app in (burner)").keys() == set(burning_pods(measured)),
     )
     assert top("pods", "-n", "burn", "-l", "app!=burner") == {}
-    missing = kubectl("top", "pod", "absent", "-n", "burn").stderr
-    assert missing.strip() == 'Error from server (NotFound): podmetrics.metrics.k8s.io "burn/absent" not found'
+    missing = 'Error from server (NotFound): podmetrics.metrics.k8s.io "burn/absent" not found'
+    until("not told as missing", lambda: kubectl("top", "pod", "absent", "-n", "burn").stderr.strip() == missing)
 
 
 @pytest.mark.sandbox
@@ -153,14 +152,12 @@ def test_an_autoscaler_gives_a_pod_that_burns_too_much_a_second_one(measured: Wo
         found = measured.cluster.get(HPA, "burn", "burner")
         return found is not None and (found.get("status") or {}).get("desiredReplicas") == 2
 
-    until("not scaled up", rescaled, seconds=180)
+    until("not scaled up", rescaled)
     until("no second pod", lambda: len(burning_pods(measured)) == 2)
     found = measured.cluster.get(HPA, "burn", "burner")
     assert found is not None
-    events = measured.events(found)
-    assert [message for _, reason, message in events if reason == "SuccessfulRescale"] == [
-        "New size: 2; reason: cpu resource utilization (percentage of request) above target"
-    ]
+    events = until("no event", lambda: [item[2] for item in measured.events(found) if item[1] == "SuccessfulRescale"])
+    assert events == ["New size: 2; reason: cpu resource utilization (percentage of request) above target"]
 
 
 @pytest.mark.sandbox
@@ -180,5 +177,5 @@ def test_who_may_view_a_namespace_sees_its_metrics_and_nobody_else(measured: Wor
     bound = kubectl("create", "rolebinding", "viewer", "-n", "burn", "--clusterrole=view", "--user=viewer")
     assert bound.returncode == 0, bound.stderr
     until("no right", lambda: kubectl("top", "pods", "-n", "burn", "--as=viewer").returncode == 0)
-    refused = kubectl("top", "pods", "-n", "burn", "--as=stranger").stderr
-    assert 'User "stranger" cannot list resource "pods" in API group "metrics.k8s.io"' in refused
+    refusal = 'User "stranger" cannot list resource "pods" in API group "metrics.k8s.io"'
+    until("not refused", lambda: refusal in kubectl("top", "pods", "-n", "burn", "--as=stranger").stderr)

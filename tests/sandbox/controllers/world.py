@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import subprocess
 import time
@@ -17,7 +18,7 @@ from sandbox.controllers.kubernetes import ApiError, Cluster, Kind, Object
 
 NAME = "acme"
 ZONES = ("us-east-1a", "us-east-1b")
-SECONDS = 120
+SECONDS = 240
 EVENT = Kind("/api/v1", "events", "Event")
 NAMESPACE = Kind("/api/v1", "namespaces", "Namespace", namespaced=False)
 ROLES = {
@@ -31,16 +32,16 @@ ROLES = {
 
 
 def until(what: str, condition: Callable[[], Any], seconds: float = SECONDS) -> Any:
-    """What `condition` returns once it is true; a condition that the API server cannot answer yet counts as false."""
+    """What `condition` returns once it is true; one that the API server or a pod cannot answer yet counts as false."""
     deadline = time.monotonic() + seconds
     while True:
+        problem = ""
         try:
-            found = condition()
-        except ApiError as error:
-            found, what = None, f"{what} ({error})"
-        if found:
-            return found
-        assert time.monotonic() < deadline, what
+            if found := condition():
+                return found
+        except (ApiError, OSError, http.client.HTTPException) as error:
+            problem = f" ({error})"
+        assert time.monotonic() < deadline, f"{what}{problem}"
         time.sleep(0.1)
 
 

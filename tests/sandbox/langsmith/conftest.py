@@ -51,7 +51,7 @@ def clickhouse_server(sandbox_state: Path) -> tuple[str, int, str, str]:
     """Host, port, user and password of a ClickHouse."""
     clickhouse.fetch()
     # Its ports are the real ones, so the address must be its own.
-    host = f"127.{150 + secrets.randbelow(100)}.{secrets.randbelow(256)}.{1 + secrets.randbelow(254)}"
+    host = f"127.{state.share(range(150, 250))[0]}.{secrets.randbelow(256)}.{1 + secrets.randbelow(254)}"
     start_clickhouse(sandbox_state, host)
     return host, clickhouse.HTTP_PORT, "default", CLICKHOUSE_PASSWORD
 
@@ -68,11 +68,11 @@ def start_clickhouse(sandbox_state: Path, host: str) -> None:
     supervisor.start("clickhouse", argv, env={**os.environ, **variables}, cwd=REPOSITORY)
 
     def pings() -> bool:
-        connection = http.client.HTTPConnection(host, clickhouse.HTTP_PORT, timeout=1)
+        connection = http.client.HTTPConnection(host, clickhouse.HTTP_PORT, timeout=5)
         try:
             connection.request("GET", "/ping")
             return connection.getresponse().status == 200
-        except OSError:
+        except (OSError, http.client.HTTPException):
             return False
         finally:
             connection.close()

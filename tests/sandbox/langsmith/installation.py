@@ -72,7 +72,7 @@ def call(
     headers: dict[str, str] | None = None,
 ) -> tuple[int, Any, dict[str, str]]:
     """One request on the loopback: status, body (parsed when it is JSON), headers in lower case."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     data = body if isinstance(body, bytes) else None if body is None else json.dumps(body).encode()
     try:
         connection.request(method, path, data, {"Content-Type": "application/json", **(headers or {})})
@@ -125,7 +125,7 @@ class Installation:
         """Whether the service's probe succeeds; AssertionError when its process has ended."""
         code = self.processes[name].poll()
         assert code is None, f"{name} ended with {code}:\n{self.log(name).read_text()[-2000:]}"
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, http.client.HTTPException):
             return call(self.ports[name], "GET", SERVICES[name][2])[0] == 200
         return False
 

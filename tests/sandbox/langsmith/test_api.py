@@ -12,7 +12,14 @@ from typing import Any
 
 import pytest
 
-from tests.sandbox.langsmith.installation import ADMIN_EMAIL, ADMIN_PASSWORD, Installation, call, until
+from tests.sandbox.langsmith.installation import (
+    ADMIN_EMAIL,
+    ADMIN_PASSWORD,
+    DEADLINE_SECONDS,
+    Installation,
+    call,
+    until,
+)
 
 
 def run(**changed: Any) -> dict[str, Any]:
@@ -85,7 +92,7 @@ def test_both_times_of_a_run_are_read_when_asked_for(langsmith: Installation, ap
     select = ["trace_first_received_at", "inserted_at"]
     found = until(lambda: query(langsmith, api_key, id=[sent["id"]], select=select), "run is stored")[0]
     received, inserted = (datetime.fromisoformat(found[name]) for name in select)
-    assert timedelta(0) <= inserted - received < timedelta(seconds=30)
+    assert timedelta(0) <= inserted - received < timedelta(seconds=DEADLINE_SECONDS)
     assert "inserted_at" not in query(langsmith, api_key, id=[sent["id"]])[0]
 
 

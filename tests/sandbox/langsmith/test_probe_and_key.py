@@ -14,7 +14,7 @@ import pytest
 from ansible.module_utils.testing import patch_module_args
 from ansible_collections.langsmith.aws.plugins.modules import langsmith_api_key, langsmith_trace_probe
 
-from tests.sandbox.langsmith.installation import ADMIN_EMAIL, ADMIN_PASSWORD, Installation
+from tests.sandbox.langsmith.installation import ADMIN_EMAIL, ADMIN_PASSWORD, DEADLINE_SECONDS, Installation
 
 Run = Callable[..., dict[str, Any]]
 
@@ -75,8 +75,9 @@ def probe(
         options = {
             "endpoint": f"http://127.0.0.1:{langsmith.ports['frontend']}",
             "api_key_secret": {"name": KEY},
-            "wait_timeout": 20,
-            "timeout": 10,
+            "wait_timeout": int(DEADLINE_SECONDS),
+            "timeout": 60,
+            "connect_timeout": 60,
         }
         return call(langsmith_trace_probe, {**connection, **options, **more}, capfd)
 
@@ -104,4 +105,4 @@ def test_a_trace_is_sent_read_back_compared_and_removed(probe: Run) -> None:
     result = probe()
     assert {entry["status"] for entry in result["findings"]} == {"pass"}
     assert result["project"]["kept"] is False
-    assert 0 <= result["timings"]["queue_delay"] < 60
+    assert 0 <= result["timings"]["queue_delay"] < DEADLINE_SECONDS

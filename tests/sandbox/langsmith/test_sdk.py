@@ -26,7 +26,7 @@ from ansible_collections.langsmith.aws.plugins.module_utils.domain.trace import 
 from langsmith import Client, schemas, traceable, tracing_context
 from langsmith.utils import LangSmithAuthError, LangSmithConflictError, LangSmithNotFoundError, get_env_var
 
-from tests.sandbox.langsmith.installation import Installation, until
+from tests.sandbox.langsmith.installation import DEADLINE_SECONDS, Installation, until
 
 
 @pytest.fixture
@@ -256,7 +256,7 @@ def test_what_the_sdk_sends_the_probe_reads(client: Client, langsmith: Installat
     listed = documents.runs_by_id(api.query_runs("read", str(root.session_id), ids=[str(root.id)]).document)
     assert seconds_between(
         listed[str(root.id)]["trace_first_received_at"], listed[str(root.id)]["inserted_at"]
-    ) == pytest.approx(0, abs=30)
+    ) == pytest.approx(0, abs=DEADLINE_SECONDS)
     fetched = api.run("fetch_root", str(root.id)).document
     assert payload_hash(fetched["inputs"]) == payload_hash(root.inputs)
     assert payload_hash(fetched["outputs"]) == payload_hash(root.outputs)

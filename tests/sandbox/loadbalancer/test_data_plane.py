@@ -22,6 +22,7 @@ from typing import Any
 import pytest
 
 from sandbox import pki, state
+from sandbox.loadbalancer import proxy
 from sandbox.loadbalancer.server import Server, Settings
 
 DEADLINE_SECONDS = 60
@@ -149,7 +150,7 @@ class Plane:
         group = {
             "protocol": "HTTP",
             "used": True,
-            "health_check": {"path": "/health", "timeout": 1},
+            "health_check": {"path": "/health", "timeout": DEADLINE_SECONDS},
             "targets": targets,
         }
         found = {"load_balancers": [balancer], "target_groups": {GROUP: group}}
@@ -208,10 +209,12 @@ def app() -> Iterator[App]:
         running.close()
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+@pytest.fixture
+def closed_port() -> Iterator[int]:
+    """A port that refuses connections, held so that nobody else listens there."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield int(held.getsockname()[1])
 
 
 def serving(plane: Plane, app: App) -> None:
@@ -281,13 +284,12 @@ def test_no_registered_target_is_503_in_html(plane: Plane) -> None:
     assert b"<h1>503 Service Temporarily Unavailable</h1>" in answer.read()
 
 
-def test_a_refused_connection_is_502_in_html_and_an_unhealthy_target(plane: Plane) -> None:
-    port = free_port()
-    plane.configure([("127.0.0.1", port)])
+def test_a_refused_connection_is_502_in_html_and_an_unhealthy_target(plane: Plane, closed_port: int) -> None:
+    plane.configure([("127.0.0.1", closed_port)])
     answer = plane.get("/")
     assert answer.status == 502
     assert b"<h1>502 Bad Gateway</h1>" in answer.read()
-    until(lambda: plane.health()[f"127.0.0.1:{port}"].get("Reason") == "Target.FailedHealthChecks")
+    until(lambda: plane.health()[f"127.0.0.1:{closed_port}"].get("Reason") == "Target.FailedHealthChecks")
 
 
 def test_a_wrong_status_makes_a_target_unhealthy_and_a_good_one_healthy_again(plane: Plane, app: App) -> None:
@@ -301,8 +303,8 @@ def test_a_wrong_status_makes_a_target_unhealthy_and_a_good_one_healthy_again(pl
     until(lambda: plane.health()[key]["State"] == "healthy")
 
 
-def test_requests_go_to_healthy_targets_only_and_to_all_when_none_is(plane: Plane, app: App) -> None:
-    dead = ("127.0.0.1", free_port())
+def test_requests_go_to_healthy_targets_only_and_to_all_when_none_is(plane: Plane, app: App, closed_port: int) -> None:
+    dead = ("127.0.0.1", closed_port)
     plane.configure([("127.0.0.1", app.port), dead])
     until(lambda: plane.health().get(f"127.0.0.1:{dead[1]}", {}).get("State") == "unhealthy")
     until(lambda: plane.health().get(f"127.0.0.1:{app.port}", {}).get("State") == "healthy")
@@ -344,3 +346,32 @@ def test_a_request_that_is_not_http_gets_400(plane: Plane, app: App) -> None:
     with socket.create_connection(("127.0.0.1", plane.http_port), DEADLINE_SECONDS) as connection:
         connection.sendall(b"hello\r\n\r\n")
         assert connection.recv(100).startswith(b"HTTP/1.1 400 ")
+
+
+class HastyTarget(Target):
+    """Refuses an upload of which it has seen the head, and reads none of it."""
+
+    def do_PUT(self) -> None:
+        self._answer(413, b"too large")
+        self.server.answered.set()  # type: ignore[attr-defined]
+        self.server.released.wait(DEADLINE_SECONDS)  # type: ignore[attr-defined]
+        self.close_connection = True
+
+
+def test_an_answer_reaches_a_client_that_still_sends(plane: Plane, app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Not so long that a client which is held up comes too late for it.
+    monkeypatch.setattr(proxy, "LINGER_SECONDS", DEADLINE_SECONDS)
+    serving(plane, app)
+    app.server.RequestHandlerClass, answered = HastyTarget, threading.Event()
+    app.server.answered = answered  # type: ignore[attr-defined]
+    # More than the buffers on the way hold, so that sending it ends only where somebody reads it.
+    size = 16_000_000
+    with contextlib.closing(plane.connect()) as connection:
+        connection.putrequest("PUT", "/runs")
+        connection.putheader("Content-Length", str(size))
+        connection.endheaders()
+        assert answered.wait(DEADLINE_SECONDS)
+        connection.send(bytes(size))
+        answer = connection.getresponse()
+        assert (answer.status, answer.read()) == (413, b"too large")
+    app.server.released.set()  # type: ignore[attr-defined]

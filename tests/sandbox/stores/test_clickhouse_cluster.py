@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import secrets
@@ -32,7 +31,7 @@ REPOSITORY = Path(__file__).parents[3]
 NAMESPACE = "langsmith"
 OPERATOR = ("operator", "word-of-the-operator")
 PASSWORDS = {"LANGSMITH": "word-of-langsmith", "CHECKS": "word-of-the-checks"}
-SECONDS = 60
+SECONDS = 120
 Rows = list[list[Any]]
 
 
@@ -63,14 +62,21 @@ def installation(replicas: int) -> Installation:
     return Installation(found, OPERATOR)
 
 
+class Refused(Exception):  # noqa: N818 - it tells what happened
+    """A server answered with an error, as it does while another one, which it asks, does not answer."""
+
+
 class Cluster:
     """The servers by the number of their replica."""
 
-    def __init__(self, folder: Path, replicas: int) -> None:
-        self.folder, self.prefix = folder, 2 * (1 + secrets.randbelow(60))
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.prefix = folder, 2 * state.share(range(1, 61))[0]
         self.third = 100 + secrets.randbelow(100)
         self.processes: dict[int, subprocess.Popen[bytes]] = {}
         (folder / "network.json").write_text(json.dumps({"prefix": self.prefix}))
+
+    def begin(self, replicas: int) -> None:
+        """So many servers, all of them answering."""
         self.write(replicas)
         for number in range(replicas):
             self.start(number)
@@ -140,7 +146,8 @@ class Cluster:
 
     def rows(self, number: int, statement: str, user: str = "langsmith") -> Rows:
         answer = self.ask(number, f"{statement} FORMAT JSONCompactEachRow", user)
-        assert answer.status_code == 200, answer.text
+        if answer.status_code != 200:
+            raise Refused(answer.text)
         return [json.loads(line) for line in answer.text.splitlines()]
 
     def client(self, number: int) -> ClickHouse:
@@ -163,13 +170,16 @@ class Client(ClickHouse):
 
 
 def until(what: str, condition: Callable[[], Any], seconds: float = SECONDS) -> Any:
-    """Wait for it; a server that starts again meanwhile is one that has not said so yet."""
+    """Wait for it; a server that starts again meanwhile, or waits for another, is one that has not said so yet."""
     deadline = time.monotonic() + seconds
     while True:
-        with contextlib.suppress(requests.RequestException):
+        problem = ""
+        try:
             if found := condition():
                 return found
-        assert time.monotonic() < deadline, f"{what}: not within {seconds:g} s"
+        except (requests.RequestException, Refused) as error:
+            problem = str(error)
+        assert time.monotonic() < deadline, f"{what}: not within {seconds:g} s {problem}"
         time.sleep(0.1)
 
 
@@ -179,9 +189,10 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     folder = tmp_path_factory.mktemp("cluster")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(state.FOLDER_VARIABLE, str(folder))
-        made = Cluster(folder, 3)
+        made = Cluster(folder)
         patch.setenv("SANDBOX_NETWORK_PREFIX", str(made.prefix))
         try:
+            made.begin(3)
             assert schema.migrate_clickhouse(made.client(0)) == 2
             yield made
         finally:
@@ -209,7 +220,7 @@ def test_every_server_knows_the_others_by_the_names_of_their_services(cluster: C
     known = cluster.rows(0, "SELECT host_name FROM system.clusters WHERE cluster = 'traces' ORDER BY replica_num")
     assert known == [[name] for name in names]
     asked = "SELECT getMacro('replica') AS name, currentUser() FROM clusterAllReplicas('traces', system.one) ORDER BY 1"
-    assert cluster.rows(1, asked) == [[name, "langsmith"] for name in names]
+    until("each one is reached", lambda: cluster.rows(1, asked) == [[name, "langsmith"] for name in names])
 
 
 def test_settings_profiles_and_files_of_the_installation_are_in_force(cluster: Cluster) -> None:
@@ -262,24 +273,15 @@ def test_a_server_that_was_away_gets_its_rows_when_it_is_back(cluster: Cluster) 
     until("all are active", lambda: active(cluster) == [[total, total]])
 
 
-def active(cluster: Cluster) -> Rows | None:
+def active(cluster: Cluster) -> Rows:
     """How many replicas the first server has, and how many it reaches."""
-    return copies(cluster, 0, "SELECT DISTINCT total_replicas, active_replicas FROM system.replicas")
+    return cluster.rows(0, "SELECT DISTINCT total_replicas, active_replicas FROM system.replicas", "checks")
 
 
-def lag(cluster: Cluster, number: int) -> Rows | None:
+def lag(cluster: Cluster, number: int) -> Rows:
     """How far a server's copy of a table is behind."""
     asked = "SELECT absolute_delay, queue_size, engine FROM system.replicas WHERE table = 'feedbacks'"
-    return copies(cluster, number, asked)
-
-
-def copies(cluster: Cluster, number: int, asked: str) -> Rows | None:
-    """What a server says of its copies; None where a row was sent just as the server counted what waits."""
-    answer = cluster.ask(number, f"{asked} FORMAT JSONCompactEachRow", "checks")
-    if "CANNOT_STAT" in answer.text:
-        return None
-    assert answer.status_code == 200, answer.text
-    return [json.loads(line) for line in answer.text.splitlines()]
+    return cluster.rows(number, asked, "checks")
 
 
 def test_a_replica_that_falls_behind_says_so(cluster: Cluster) -> None:
@@ -290,7 +292,7 @@ def test_a_replica_that_falls_behind_says_so(cluster: Cluster) -> None:
     cluster.ask(0, "SYSTEM STOP DISTRIBUTED SENDS sandbox_copies.feedbacks")
     try:
         add(cluster, 0)
-        behind = until("a delay", lambda: (found := lag(cluster, 1)) and found[0][0] >= 1 and found)
+        behind = until("a delay", lambda: (found := lag(cluster, 1))[0][0] >= 1 and found)
         assert behind[0][1:] == [1, engine]
         until("no delay of the other", lambda: lag(cluster, 0) == level)
     finally:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import secrets
 import signal
 import subprocess
 import sys
 import time
-import uuid
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,8 @@ from sandbox.stores import clickhouse, postgres, redis
 
 REPOSITORY = Path(__file__).parents[3]
 PASSWORD = 'it\'s a "password"'
+# For what takes a moment, however busy the machine is.
+SECONDS = 60
 
 
 @pytest.fixture(autouse=True)
@@ -36,10 +38,10 @@ def _own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
         server = _servers.pop()
         if server.poll() is None:
             server.terminate()
-            server.wait(30)
+            server.wait(SECONDS)
 
 
-def until(condition: Callable[[], Any], seconds: float = 30) -> None:
+def until(condition: Callable[[], Any], seconds: float = 2 * SECONDS) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "the condition did not come true"
@@ -48,7 +50,7 @@ def until(condition: Callable[[], Any], seconds: float = 30) -> None:
 
 def connect(port: int, password: str = PASSWORD, **more: Any) -> psycopg.Connection[Any]:
     authority = str(pki.authority().certificate_file)
-    given = {"sslmode": "verify-full", "sslrootcert": authority, "connect_timeout": 10, **more}
+    given = {"sslmode": "verify-full", "sslrootcert": authority, "connect_timeout": SECONDS, **more}
     return psycopg.connect(
         host="127.0.0.1", port=port, user="langsmith", dbname="langsmith", password=password, autocommit=True, **given
     )
@@ -106,7 +108,7 @@ def test_no_password_is_in_the_arguments_of_a_process() -> None:
 
 def test_redis_takes_tls_and_its_token_only_and_lacks_what_elasticache_lacks() -> None:
     redis.configure("a", ["first-token"], tls=True)
-    given: dict[str, Any] = {"host": "127.0.0.1", "port": redis.start("a"), "socket_timeout": 5}
+    given: dict[str, Any] = {"host": "127.0.0.1", "port": redis.start("a"), "socket_timeout": SECONDS}
     tls: dict[str, Any] = {"ssl": True, "ssl_ca_certs": str(pki.authority().certificate_file)}
     with redis_client.Redis(**given, **tls, password="first-token") as client:
         assert client.set("key", "value")
@@ -140,7 +142,7 @@ class ClickHouse:
     """A pod's server, as the pods part runs it; `files` are mounted files by their paths in the container."""
 
     def __init__(self, folder: Path, user: str, files: Mapping[str, Path] | None = None) -> None:
-        self.address = f"127.{uuid.uuid4().int % 250 + 2}.{uuid.uuid4().int % 250 + 2}.7"
+        self.address = f"127.{state.share(range(128, 150))[0]}.{secrets.randbelow(256)}.7"
         self.user = user
         environment = {"CLICKHOUSE_USER": user, "CLICKHOUSE_PASSWORD": PASSWORD, "CLICKHOUSE_DB": "langsmith"}
         mounted = {path: str(file) for path, file in (files or {}).items()}
@@ -162,11 +164,11 @@ class ClickHouse:
 
     def query(self, text: str, user: str | None = None, password: str = PASSWORD) -> str:
         auth = (user or self.user, password)
-        return requests.post(f"http://{self.address}:8123/", data=text, auth=auth, timeout=20).text.strip()
+        return requests.post(f"http://{self.address}:8123/", data=text, auth=auth, timeout=SECONDS).text.strip()
 
     def stop(self) -> int:
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(30)
+        return self.process.wait(SECONDS)
 
 
 @pytest.mark.skipif(not clickhouse.library_path().exists(), reason="ClickHouse has not been fetched")
@@ -178,7 +180,7 @@ def test_clickhouse_is_a_real_server_that_keeps_its_tables(tmp_path: Path, user:
     assert "Authentication failed" in first.query("SELECT 1", password="wrong")
     for name in ("default", user):
         assert "Authentication failed" in first.query("SELECT 1", user=name, password="")
-    assert "Authentication failed" in requests.get(f"http://{first.address}:8123/?query=SELECT+1", timeout=10).text
+    assert "Authentication failed" in requests.get(f"http://{first.address}:8123/?query=SELECT+1", timeout=SECONDS).text
     assert "ACCESS_DENIED" in first.query("SELECT * FROM langsmith.kept", user="poor", password="p")
     assert first.stop() == 0
     second = ClickHouse(tmp_path, user)
