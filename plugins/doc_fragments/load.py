@@ -26,7 +26,10 @@ options:
       rate:
         description:
           - Traces per second, evenly spaced and sent whether or not those before them were accepted.
-          - A trace that leaves late still counts from when it was due. Those due within 0.1 s travel in one request.
+          - A trace that leaves late still counts from when it was due, and one that never leaves as later than all
+            others. Those due within 0.1 s travel in one request.
+          - A load that does not leave at its rate is no V(pass), be it that less than 95% of the traces leave or that
+            they leave too late.
         type: float
       concurrency:
         description: Connections that each send full requests one after another, as quickly as they are accepted.
@@ -36,7 +39,9 @@ options:
         type: float
         default: 60
       ramp:
-        description: Seconds of the duration during which the rate, or the number of connections, rises from nothing.
+        description:
+          - Seconds of the duration during which the rate, or the number of connections, rises from nothing.
+          - A quarter of the duration at most where O(load.find_capacity) is true.
         type: float
         default: 0
       traces_max:
@@ -72,8 +77,11 @@ options:
       find_capacity:
         description:
           - Look for the highest rate that holds, doubling it and then closing in on it up to a tenth.
-          - A rate holds where nothing is refused, 95% of the traces that are due are accepted in time, the p95 from due
-            to visible is at most O(load.visible_p95), and that way grows by at most 0.1 s per second of sending.
+          - A rate holds where nothing is refused or lost, at least 95% of the traces leave in time, the p95 from due to
+            visible is at most O(load.visible_p95), and that way grows by at most 0.1 s per second of sending.
+          - A rate at which less than 5% are refused is tried once more, and counts by what comes then.
+          - A search that O(load.traces_max), O(load.steps_max) or the sender's own limit ends before that is a V(warn),
+            which says between which rates the capacity lies.
           - One share of a load cannot look for it, which is refused. Pods of the cluster do it together by the entry
             C(load) of the role C(langsmith.aws.verify), a Job for each rate.
         type: bool
@@ -85,6 +93,8 @@ options:
       visible_p95:
         description:
           - Seconds within which 95% of the traces have to be readable, counted from when they were due.
+          - It is known by a sample of up to 1000 traces at a time, which does not depend on how long they take. How
+            many were watched is told with it.
           - The default is the alarm threshold of the P0 production checklist for ingestion delay.
         type: float
         default: 60
@@ -99,7 +109,9 @@ options:
         type: int
         default: 0
       of:
-        description: Shares of the load. The rate and O(load.traces_max) are those of all shares together.
+        description:
+          - Shares of the load. The rate and O(load.traces_max) are those of all shares together.
+          - Those that begin to send further apart than a fifth of the duration are not one load, which fails.
         type: int
         default: 1
       seed:

@@ -23,6 +23,7 @@ from ansible_collections.langsmith.aws.plugins.module_utils.clients.load_samplin
 from ansible_collections.langsmith.aws.plugins.module_utils.clients.load_sending import Phase, Sender, compressor
 from ansible_collections.langsmith.aws.plugins.module_utils.clients.load_settling import Settling
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.errors import ProjectError
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.langsmith import may_have_written
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.load import capacity, watching
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.load.feed import OpenLoop, Sizes, feed, start_after
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.load.ids import RunIds
@@ -38,6 +39,7 @@ from ansible_collections.langsmith.aws.plugins.module_utils.domain.load.requests
     pool_randomness,
 )
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.load.schedule import Arrivals
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe.documents import id_of
 
 Say = Callable[[str], None]
 #: Connects to a name inside the cluster: host, port, seconds.
@@ -87,14 +89,14 @@ class Load:
     def __enter__(self) -> Load:
         try:
             self._open_project()
+            reader, requests = self._new_reader(), Requests(self._runs, self._sizes, self.project_id, self._pool)
+            self._watcher = Watcher(self._new_reader(), self._books)
+            self._sampler = Sampler(self._timeline.begin, self._progress, self._queue)
+            self._sender = self._new_sender(requests)
+            self._settling = self._new_settling(reader)
         except BaseException:
             self._leave()
             raise
-        reader, requests = self._new_reader(), Requests(self._runs, self._sizes, self.project_id, self._pool)
-        self._watcher = Watcher(self._new_reader(), self._books)
-        self._sampler = Sampler(self._timeline.begin, self._progress, self._queue)
-        self._sender = self._new_sender(requests)
-        self._settling = self._new_settling(reader)
         return self
 
     def __exit__(self, *_error: object) -> None:
@@ -136,8 +138,10 @@ class Load:
             began=self.began,
             offered_rate=best.rate if best else self._load.rate,
             runs_per_trace=self._load.runs_per_trace,
+            duration=best.seconds if best else 0.0,
+            lead=round(self._phases[0].begin - self._timeline.begin, 3) if self._phases else 0.0,
             traces=sum(phase.traces for phase in self._phases),
-            unsent_traces=sum(phase.feed.unsent for phase in self._phases),
+            unsent_traces=sum(phase.unsent for phase in self._phases),
             sent=account.sent,
             accepted=account.accepted,
             refused=account.refused,
@@ -156,6 +160,7 @@ class Load:
             certain=self._settling.certain,
             cpu=round(sum(phase.cpu for phase in self._phases), 4),
             watched=self._watcher.watched,
+            one_in=self._watcher.one_in,
             steps=self._steps,
             problems=self._books.problems,
             interrupted=self.interrupted,
@@ -187,8 +192,8 @@ class Load:
 
     def _send(self) -> None:
         load = self._load
-        stride = watching.stride(load.rate and load.rate / load.of, load.visible_p95, load.duration)
-        self._phase(Phase(feed(load, self._sizes), load.rate, load.duration, stride))
+        one_in = watching.stride(load.rate and load.rate / load.of, load.visible_p95, load.duration)
+        self._phase(Phase(feed(load, self._sizes), load.rate, one_in))
 
     def _search(self) -> None:
         load = self._load
@@ -199,13 +204,14 @@ class Load:
                     self._say(f"{bound}: the search ends here")
                 return
             arrivals = Arrivals(rate, load.duration, load.ramp)
-            stride = watching.stride(rate, load.visible_p95, load.duration)
-            phase = Phase(OpenLoop(arrivals, self._sizes, self._position), rate, load.duration, stride)
+            one_in = watching.stride(rate, load.visible_p95, load.duration)
+            phase = Phase(OpenLoop(arrivals, self._sizes, self._position), rate, one_in)
             self._phase(phase)
             if self._books.stop.is_set():
                 # A step that was cut off says nothing of its rate.
                 return
             drained = self._settling.await_watched()
+            phase.one_in = self._watcher.one_in
             step = capacity.judge_step(rate, phase.measured(self.began, load.runs_per_trace), load.visible_p95)
             self._steps.append(step)
             self._say(f"{rate:g} traces/s {'holds' if step.holds else 'does not hold'}: {step.reason}")
@@ -216,7 +222,7 @@ class Load:
     def _phase(self, phase: Phase) -> None:
         """Send one phase with a thread per connection; returns when all of them have ended."""
         self._phases.append(phase)
-        self._watcher.begin(phase.latencies)
+        self._watcher.begin(phase.latencies, phase.one_in)
         clients = [self._client() for _sender in range(self._load.senders)]
         phase.begin = phase.ended = time.monotonic()
         threads = [
@@ -237,31 +243,32 @@ class Load:
         for client in clients:
             client.close()
             self._clients.remove(client)
-        self._position += phase.traces + phase.feed.unsent
+        self._position += phase.traces + phase.unsent
+        if not self._books.stop.is_set():
+            phase.count_unsent()
         if phase.last_accepted >= 0:
             number = phase.last_accepted * self._load.runs_per_trace
-            self._watcher.watch(Watched(number, time.monotonic(), ""), always=True)
+            self._watcher.watch(Watched(number, time.monotonic(), counts=False))
 
     def _progress(self, at: float) -> Progress:
         accepted = float(sum(phase.accepted_traces for phase in self._phases))
-        watcher = self._watcher
-        part = watcher.seen / watcher.watched if watcher.watched else 0.0
-        return Progress(at, accepted, round(accepted * part, 1))
+        return Progress(at, accepted, round(accepted * self._watcher.part_visible, 1))
 
     # The project and the connections
 
     def _open_project(self) -> None:
+        refuse_plain(self._api)
         info = self._api.info()
         if not isinstance(info.document, dict) or "version" not in info.document:
             raise ProjectError(f"no load was sent, as this is no LangSmith that answers: {info.observed.describe()}")
         self.project_id = str(uuid.uuid4())
         made = self._api.create_project(self.project_id, self._load.project)
         if made.observed.succeeded:
-            found = made.document.get("id") if isinstance(made.document, dict) else None
-            self.project_id = str(found or self.project_id)
+            # What has another name is somebody else's, whatever the answer means by it.
+            self.project_id = id_of([made.document], self._load.project) or self.project_id
             return
         reason = f"no load was sent, as no project can be made: {made.observed.describe()}"
-        if made.observed.phase == "http" or made.observed.is_server_error:
+        if may_have_written(made.observed):
             # It may be there all the same, so what follows is the end of a load that sent nothing.
             self._interrupt(reason)
             return
@@ -314,6 +321,14 @@ class Load:
         client = HttpClient(self._target.queue_url, **options)
         self._clients.append(client)
         return Queue(self._target.queue_url, client)
+
+
+def refuse_plain(api: LangSmith) -> None:
+    """Raises ProjectError where an URL without TLS leads to another: the key would be sent in clear."""
+    if api.endpoint.is_plain:
+        first = api.front_door().observed
+        if first.is_redirect:
+            raise ProjectError(f"give the URL to which this one leads: {first.describe()}")
 
 
 def _join(threads: list[threading.Thread]) -> None:

@@ -27,11 +27,15 @@ PAGES_MOST = 20
 
 @dataclass
 class Watched:
-    """A trace that is looked for: its root's number, since when its latency counts, and when it was last looked at."""
+    """A trace that is looked for: its root's number, since when its latency counts, and when it was last looked at.
+
+    One that does not count is looked for to know when all is there.
+    """
 
     number: int
     since: float
-    quarter: str
+    quarter: str = ""
+    counts: bool = True
     looked: float = 0.0
 
 
@@ -47,6 +51,8 @@ class Reader:
 
     def look(self, numbers: list[int]) -> tuple[list[int], list[float]]:
         """Those of the runs that can be read, each as often as it came, and how long they waited to be stored.
+
+        The latter is as the servers' clocks tell it, whether or not that can be true.
 
         Raises HttpError without an answer, ProjectError for one that holds no runs.
         """
@@ -94,54 +100,90 @@ def _is_page(document: Any) -> bool:
 
 
 def _waits(run: dict[str, Any]) -> list[float]:
-    """Seconds from received to inserted by the server's clocks; none where the answer does not tell them."""
+    """Seconds from received to inserted by the servers' clocks; none where the answer does not tell them."""
     waited = seconds_between(text(run, "trace_first_received_at"), text(run, "inserted_at"))
-    return [] if waited is None else [max(waited, 0.0)]
+    return [] if waited is None else [waited]
 
 
 class Watcher:
-    """Looks for some of the accepted traces until they can be read, in a thread of its own."""
+    """Looks for a sample of the accepted traces until they can be read, in a thread of its own.
+
+    One of ``one_in`` traces is in the sample, and counts for so many in the latencies. Which ones does not depend on
+    how long they take: where there is no room for one more, half of all that are looked for are dropped, and those that
+    stay count twice.
+    """
 
     def __init__(self, reader: Reader, books: Books) -> None:
         self._reader = reader
         self._books = books
         self._waiting: deque[Watched] = deque()
+        self._asked: list[Watched] = []
         self._lock = threading.Lock()
         self._ended = threading.Event()
         self._latencies = latencies()
+        self._visible = self._given_up = 0
+        self.one_in = 1
         self.watched = 0
-        self.seen = 0
         self.open = 0
         self.last_sighting = 0.0
         self._thread = threading.Thread(target=self._work, daemon=True)
         self._thread.start()
 
-    def begin(self, counted: dict[str, Histogram]) -> None:
+    def begin(self, counted: dict[str, Histogram], one_in: int) -> None:
         """From now on latencies are counted here. Nothing may be open."""
-        self._latencies = counted
-
-    def watch(self, one: Watched, *, always: bool = False) -> None:
-        """Look for a trace, if there is room."""
         with self._lock:
-            if always or self.open < watching.WATCHED_MOST:
-                self.watched += 1
+            self._latencies, self.one_in = counted, one_in
+
+    def wants(self, number: int) -> bool:
+        """Whether a trace is in the sample."""
+        return watching.chosen(number, self.one_in)
+
+    def watch(self, one: Watched) -> None:
+        """Look for a trace, if it is in the sample or does not count."""
+        with self._lock:
+            while self.open >= watching.WATCHED_MOST and self._keeps(one):
+                self._thin()
+            if self._keeps(one):
+                self.watched += one.counts
                 self.open += 1
                 self._waiting.append(one)
+
+    @property
+    def part_visible(self) -> float:
+        """The part of the accepted traces that is visible, by those that were watched."""
+        with self._lock:
+            known = self._visible + self._given_up + self.open * self.one_in
+            return self._visible / known if known else 0.0
 
     def forget(self) -> int:
         """Give up on what is still looked for; how many that are. They count as missing in the latencies."""
         with self._lock:
-            left = self.open
+            left = [one for one in (*self._waiting, *self._asked) if one.counts]
+            for one in left:
+                for name in filter(None, ("visible", one.quarter)):
+                    self._latencies[name].missing += self.one_in
+            self._given_up += len(left) * self.one_in
+            found, self.open = self.open, 0
             self._waiting.clear()
-            self.open = 0
-            self._latencies["visible"].missing += left
+            self._asked = []
             self._latencies = latencies()
-        return left
+        return found
 
     def end(self) -> None:
         """Stop looking."""
         self._ended.set()
         self._thread.join()
+
+    def _keeps(self, one: Watched) -> bool:
+        return not one.counts or self.wants(one.number)
+
+    def _thin(self) -> None:
+        self.one_in *= 2
+        before = self.open
+        self._waiting = deque(filter(self._keeps, self._waiting))
+        self._asked = list(filter(self._keeps, self._asked))
+        self.open = len(self._waiting) + len(self._asked)
+        self.watched -= before - self.open
 
     def _work(self) -> None:
         try:
@@ -154,39 +196,39 @@ class Watcher:
         took = 0.0
         while not self._ended.wait(watching.pause(took)):
             now = time.monotonic()
-            block: list[Watched] = []
             with self._lock:
-                while self._waiting and len(block) < watching.IDS_PER_QUERY:
+                while self._waiting and len(self._asked) < watching.IDS_PER_QUERY:
                     if now - self._waiting[0].looked < watching.LOOK_SECONDS:
                         break
-                    block.append(self._waiting.popleft())
-                counted = self._latencies
-            if block:
-                self._look(block, counted)
+                    self._asked.append(self._waiting.popleft())
+                numbers = [one.number for one in self._asked]
+            if numbers:
+                self._look(numbers)
             took = time.monotonic() - now
 
-    def _look(self, block: list[Watched], counted: dict[str, Histogram]) -> None:
+    def _look(self, numbers: list[int]) -> None:
         try:
-            found = set(self._reader.look([one.number for one in block])[0])
+            found = set(self._reader.look(numbers)[0])
         except (HttpError, ProjectError) as error:
             self._books.problem(str(error))
             found = set()
         now = time.monotonic()
         with self._lock:
-            if counted is not self._latencies:
-                # Given up on meanwhile.
-                return
-            for one in block:
+            # What was dropped or given up on meanwhile is no longer among them.
+            for one in self._asked:
                 if one.number in found:
                     self._see(one, now)
                 else:
                     one.looked = now
                     self._waiting.append(one)
+            self._asked = []
 
     def _see(self, one: Watched, now: float) -> None:
-        self.seen += 1
         self.open -= 1
         self.last_sighting = now
-        self._latencies["visible"].add(now - one.since)
+        if not one.counts:
+            return
+        self._visible += self.one_in
+        self._latencies["visible"].add(now - one.since, self.one_in)
         if one.quarter:
-            self._latencies[one.quarter].add(now - one.since)
+            self._latencies[one.quarter].add(now - one.since, self.one_in)

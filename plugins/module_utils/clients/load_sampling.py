@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
@@ -16,17 +17,20 @@ from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe.documen
 #: Seconds between two samples of queue and progress, and how many are kept: then every second one goes.
 SAMPLE_SECONDS = 1.0
 SAMPLES_MOST = 600
+#: Last samples of the queue that are kept whatever the others are thinned to.
+RECENT_MOST = 32
 
 
 class Sampler:
-    """Samples the queue and the progress, in a thread of its own."""
+    """Samples the queue and the progress, in a thread of its own. ``recent`` are the last samples of the queue."""
 
     def __init__(self, begin: float, progress: Callable[[float], Progress], queue: Queue | None) -> None:
         self._begin = begin
         self._progress = progress
         self._queue = queue
         self._ended = threading.Event()
-        self._pause = SAMPLE_SECONDS
+        self._taken, self._every = 0, 1
+        self.recent: deque[Sample] = deque(maxlen=RECENT_MOST)
         self.backlog: list[Sample] = []
         self.progress: list[Progress] = []
         self._thread = threading.Thread(target=self._work, daemon=True)
@@ -36,24 +40,29 @@ class Sampler:
         """Stop sampling, after a last look that shows how it ended."""
         self._ended.set()
         self._thread.join()
+        self._every = 1
         self._take(time.monotonic() - self._begin)
 
     def _work(self) -> None:
         while True:
             self._take(time.monotonic() - self._begin)
-            if self._ended.wait(self._pause):
+            if self._ended.wait(SAMPLE_SECONDS):
                 return
 
     def _take(self, at: float) -> None:
+        sample = self._queue.sample(round(at, 3)) if self._queue is not None else None
+        if sample is not None:
+            self.recent.append(sample)
+        self._taken += 1
+        if self._taken % self._every:
+            return
         self.progress.append(self._progress(round(at, 3)))
-        if self._queue is not None:
-            sample = self._queue.sample(round(at, 3))
-            if sample is not None:
-                self.backlog.append(sample)
+        if sample is not None:
+            self.backlog.append(sample)
         if len(self.progress) > SAMPLES_MOST:
-            # Half as often from now on, and the past thinned to match: the memory stays what it is.
+            # Half as many from now on, and the past thinned to match: the memory stays what it is.
             del self.progress[1::2], self.backlog[1::2]
-            self._pause *= 2
+            self._every *= 2
 
 
 class Queue:

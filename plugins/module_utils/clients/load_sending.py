@@ -22,21 +22,31 @@ Compress = Callable[[bytes], bytes]
 
 
 class Phase:
-    """One stretch of sending at one rate. ``begin`` is monotonic."""
+    """One stretch of sending at one rate. ``begin`` is monotonic; one of ``one_in`` traces is watched at least."""
 
-    def __init__(self, source: Feed, rate: float | None, seconds: float, stride: int) -> None:
+    def __init__(self, source: Feed, rate: float | None, one_in: int) -> None:
         self.feed = source
         self.rate = rate
-        self.seconds = seconds
-        self.stride = stride
+        self.seconds = source.seconds
+        self.one_in = one_in
         self.begin = time.monotonic()
         self.ended = 0.0
         self.latencies = latencies()
         self.refused: Counter[str] = Counter()
         self.unanswered: Counter[str] = Counter()
-        self.traces = self.accepted_traces = self.requests = self.body_bytes = 0
+        self.traces = self.taken_back = self.accepted_traces = self.requests = self.body_bytes = 0
         self.last_accepted = -1
         self.cpu = 0.0
+
+    @property
+    def unsent(self) -> int:
+        """Traces that should have been sent and were not."""
+        return self.feed.unsent + self.taken_back
+
+    def count_unsent(self) -> None:
+        """Count what was not sent as later than everything, so that no percentile leaves it out."""
+        for name in ("accepted", "visible", "late", "last_quarter"):
+            self.latencies[name].missing += self.unsent
 
     def quarter(self, due: float) -> str:
         """The histogram of the quarter in which a trace was due, if it is the first or the last."""
@@ -50,12 +60,15 @@ class Phase:
             began=began,
             offered_rate=self.rate,
             runs_per_trace=runs_per_trace,
+            duration=self.seconds,
             traces=self.traces,
-            unsent_traces=self.feed.unsent,
+            unsent_traces=self.unsent,
             accepted=self.accepted_traces * runs_per_trace,
             refused=dict(self.refused),
             unanswered=dict(self.unanswered),
             sending=self.ended - self.begin,
+            cpu=self.cpu,
+            one_in=self.one_in,
             latencies=self.latencies,
         )
 
@@ -96,9 +109,9 @@ class Sender:
                 if batch is None:
                     break
                 pause = phase.begin + batch.send_at - time.monotonic()
-                if pause > 0:
-                    # Also when it is told to stop: what was handed out is sent, so that nothing is left out of account.
-                    self._books.stop.wait(pause)
+                if pause > 0 and self._books.stop.wait(pause):
+                    self._take_back(phase, batch)
+                    break
                 self._request(phase, client, batch)
                 batch = None
         except Exception as error:
@@ -111,6 +124,12 @@ class Sender:
         finally:
             with self._books.lock:
                 phase.cpu += time.thread_time()
+
+    def _take_back(self, phase: Phase, batch: Batch) -> None:
+        """Told to stop before it was due, a batch stays unsent."""
+        with self._books.lock:
+            phase.traces -= batch.count
+            phase.taken_back += batch.count
 
     def _request(self, phase: Phase, client: HttpClient, batch: Batch) -> None:
         parts = self._requests.parts(batch.first, batch.count, moment(datetime.now(UTC)))
@@ -151,7 +170,7 @@ class Sender:
             phase.latencies["late"].add(sent - phase.begin - due)
             if accepted:
                 phase.latencies["accepted"].add(answered - phase.begin - due)
-                if position % phase.stride == 0:
+                if self._watcher.wants(position * runs):
                     self._watcher.watch(Watched(position * runs, phase.begin + due, phase.quarter(due)))
         if accepted:
             phase.accepted_traces += batch.count

@@ -70,7 +70,7 @@ class Settling:
 
     def _nothing_comes(self, last_sighting: float, now: float) -> bool:
         begin = self._timeline.begin
-        return watching.settled(self._sampler.backlog, last_sighting - begin, now - begin)
+        return watching.settled(list(self._sampler.recent), last_sighting - begin, now - begin)
 
     @property
     def _last_sighting(self) -> float:
@@ -115,5 +115,10 @@ class Settling:
                 time.sleep(watching.QUERY_SECONDS)
                 continue
             self._books.ledger.sight(block, found)
+            since = time.monotonic() - self._timeline.begin
             for wait in waits:
-                self.stored.add(wait)
+                if 0 <= wait <= since:
+                    self.stored.add(wait)
+                else:
+                    # The clocks of two servers differ, so how long it waited is not known.
+                    self.stored.missing += 1

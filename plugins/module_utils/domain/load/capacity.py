@@ -18,18 +18,27 @@ FACTOR = 2.0
 CLOSE_ENOUGH = 1.1
 #: Seconds by which the way to visible may grow per second of sending: above it a step would not hold for longer.
 GROWTH_MOST = 0.1
-#: The part of the traces that were due which has to be accepted.
-ACCEPTED_LEAST = 0.95
+#: The part of the traces that were due which has to leave, and of those that left which has to be accepted for a rate
+#: that does not hold to be worth another try.
+SENT_LEAST = 0.95
+#: Seconds that the sender itself may be behind at p95 before its figures count as too low.
+LATE_MOST = 1.0
+#: The part of a load's duration that its shares may begin apart: beyond it they did not send the rate together.
+APART_MOST = 0.2
+#: The part of a core beyond which one process of Python has no more to give.
+CORE_MOST = 0.7
 #: Traces that have to be watched in the first and the last quarter before their difference says something.
 GROWTH_WATCHED = 10
 
 
 def next_rate(steps: Sequence[Step], first: float) -> float | None:
     """The rate to try after these; ``None`` when the search is over."""
-    held = [step.rate for step in steps if step.holds]
-    broken = [step.rate for step in steps if not step.holds]
     if not steps:
         return first
+    last = steps[-1]
+    if last.blip and last.rate not in [step.rate for step in steps[:-1]]:
+        return last.rate
+    held, broken = _rates(steps, holding=True), _rates(steps, holding=False)
     if not broken:
         return max(held) * FACTOR
     low, high = max((rate for rate in held if rate < min(broken)), default=0.0), min(broken)
@@ -70,33 +79,104 @@ def telling(steps: Sequence[Step]) -> int:
 
 def capacity(steps: Sequence[Step]) -> float | None:
     """The highest rate that held below every one that did not; ``None`` where none held."""
-    limit = min((step.rate for step in steps if not step.holds), default=float("inf"))
-    return max((step.rate for step in steps if step.holds and step.rate < limit), default=None)
+    limit = min(_rates(steps, holding=False), default=float("inf"))
+    return max((rate for rate in _rates(steps, holding=True) if rate < limit), default=None)
+
+
+def limit(steps: Sequence[Step]) -> Step | None:
+    """The lowest rate that did not hold; ``None`` where all did, or it was the sender that was at its limit."""
+    broken = [step for step in steps if step.rate in _rates(steps, holding=False)]
+    lowest = min(broken, key=lambda step: step.rate, default=None)
+    return None if lowest is None or lowest.sender else lowest
+
+
+def is_found(steps: Sequence[Step]) -> bool:
+    """Whether a search came as near to the capacity as it goes."""
+    held, broken = capacity(steps), limit(steps)
+    return held is not None and broken is not None and broken.rate / held <= CLOSE_ENOUGH
+
+
+def _rates(steps: Sequence[Step], *, holding: bool) -> list[float]:
+    """The rates that held, or those that did not. What a rate that was tried again came to is what counts."""
+    return [rate for rate, holds in {step.rate: step.holds for step in steps}.items() if holds is holding]
 
 
 def judge_step(rate: float, measured: Measured, visible_p95: float) -> Step:
-    """Whether a rate holds: nothing refused or lost, enough accepted, visible in time and no slower with time."""
-    seconds = measured.sending or 1.0
+    """What one rate of a search came to."""
+    reason, p95 = breach(measured, visible_p95), measured.latencies["visible"].percentile(95)
     accepted = measured.accepted / measured.runs_per_trace
-    p95 = measured.latencies["visible"].percentile(95)
-    growth = growth_if_watched(measured)
-    due = measured.traces + measured.unsent_traces
-    reason = ""
-    if measured.refused or measured.unanswered:
-        reason = f"{sum(measured.refused.values()) + sum(measured.unanswered.values())} runs were not accepted"
-    elif accepted < ACCEPTED_LEAST * due:
-        reason = f"{accepted:.0f} of {due} traces were accepted in time"
-    elif p95 is None:
-        reason = "too few traces became visible to tell a p95"
-    elif p95 > visible_p95:
-        reason = f"visible p95 {p95:.2f} s is above {visible_p95:g} s"
-    elif growth is not None and growth > GROWTH_MOST:
-        reason = f"the way to visible grew by {growth:.2f} s per second of sending"
-    held = reason or f"visible p95 {p95:.2f} s"
-    return Step(round(rate, 3), not reason, held, round(accepted / seconds, 3), p95, growth)
+    sent = measured.traces >= SENT_LEAST * (measured.traces + measured.unsent_traces)
+    return Step(
+        round(rate, 3),
+        not reason,
+        reason or f"visible p95 {p95:.2f} s",
+        round(accepted / (measured.sending or 1.0), 3),
+        p95,
+        growth_if_watched(measured),
+        sender=bool(shortfall(measured)) and is_busy(measured),
+        blip=bool(_refused(measured)) and sent and accepted >= SENT_LEAST * measured.traces,
+    )
+
+
+def breach(measured: Measured, visible_p95: float) -> str:
+    """Why an installation does not hold a load; empty where it does.
+
+    It does where nothing is refused or lost, all of it was sent at its rate, and it became visible in time and no
+    slower with time.
+    """
+    p95, growth = measured.latencies["visible"].percentile(95), growth_if_watched(measured)
+    gone, refused = missing(measured), _refused(measured)
+    checks = (
+        (refused > 0, f"{refused} runs were not accepted"),
+        (bool(shortfall(measured)), shortfall(measured)),
+        (measured.lost > 0, f"{measured.lost} accepted runs are missing"),
+        (gone > 0, f"about {gone} traces did not become visible"),
+        (p95 is None, "too few traces became visible to tell a p95"),
+        ((p95 or 0.0) > visible_p95, f"visible p95 {p95 or 0.0:.2f} s is above {visible_p95:g} s"),
+        ((growth or 0.0) > GROWTH_MOST, f"the way to visible grew by {growth or 0.0:.2f} s per second of sending"),
+    )
+    return next((reason for broken, reason in checks if broken), "")
+
+
+def shortfall(measured: Measured) -> str:
+    """Why a load did not leave at the rate that was asked for; empty where it did, or where none was."""
+    if is_apart(measured):
+        return f"its shares began {measured.apart:.0f} s apart, which is another load"
+    if measured.offered_rate is None:
+        return ""
+    due, late = measured.traces + measured.unsent_traces, measured.latencies["late"].percentile(95)
+    if measured.traces < SENT_LEAST * due:
+        return f"{measured.traces} of {due} traces left in time"
+    if late is not None and late > LATE_MOST + (1 - SENT_LEAST) * measured.duration:
+        return f"traces left {late:.1f} s late at p95 in a load of {measured.duration:g} s"
+    return ""
+
+
+def is_apart(measured: Measured) -> bool:
+    """Whether its shares did not send together."""
+    return measured.apart > APART_MOST * measured.duration
+
+
+def is_busy(measured: Measured) -> bool:
+    """Whether the sender's own processes were at their limit."""
+    return core(measured) > CORE_MOST
+
+
+def core(measured: Measured) -> float:
+    """The part of a core that each share of a load took for sending."""
+    return measured.cpu / measured.sending / measured.shares if measured.sending else 0.0
+
+
+def missing(measured: Measured) -> int:
+    """Accepted traces that did not become visible while they were watched for, as projected from those that were."""
+    return max(measured.latencies["visible"].missing - measured.unsent_traces, 0)
+
+
+def _refused(measured: Measured) -> int:
+    return sum(measured.refused.values()) + sum(measured.unanswered.values())
 
 
 def growth_if_watched(measured: Measured) -> float | None:
     """The growth of a measurement; ``None`` where too few traces were watched to tell it from chance."""
     counts = [measured.latencies[name].count for name in ("first_quarter", "last_quarter")]
-    return measured.growth if min(counts) >= GROWTH_WATCHED else None
+    return measured.growth if min(counts) >= GROWTH_WATCHED * measured.one_in else None

@@ -19,7 +19,7 @@ def charts(load: Settings, measured: Measured) -> list[dict[str, Any]]:
     """Charts as the report draws them; one without anything to show is left out."""
     made = [
         _latencies("Traces by seconds until accepted", measured.latencies["accepted"], None),
-        _latencies("Watched traces by seconds until visible", measured.latencies["visible"], load.visible_p95),
+        _latencies("Traces by seconds until visible, projected", measured.latencies["visible"], load.visible_p95),
         _progress(measured),
         _backlog(measured),
         _timeline(measured),

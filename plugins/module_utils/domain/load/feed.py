@@ -67,6 +67,10 @@ class Sizes:
 class Feed(Protocol):
     """Hands out a phase's traces, each once; to be called by one thread at a time."""
 
+    @property
+    def seconds(self) -> float:
+        """How long it takes if all goes well; at most where it depends on the answers."""
+
     def next(self, now: float) -> Batch | None:
         """The next request at a moment; ``None`` when there is none any more."""
 
@@ -98,6 +102,10 @@ class OpenLoop:
         self._next += count
         return Batch(self._first + begin, count, self._arrivals.due(begin + count - 1))
 
+    @property
+    def seconds(self) -> float:
+        return self._arrivals.length
+
     def due(self, position: int, sent: float) -> float:
         return self._arrivals.due(position - self._first)
 
@@ -110,14 +118,14 @@ class ClosedLoop:
     """Full requests, each as soon as a connection is free, until the time or the traces are over."""
 
     def __init__(self, seconds: float, most: int, sizes: Sizes, first: int = 0) -> None:
-        self._seconds = seconds
+        self.seconds = seconds
         self._most = most
         self._sizes = sizes
         self._first = first
         self._next = 0
 
     def next(self, now: float) -> Batch | None:
-        if now >= self._seconds or self._next >= self._most:
+        if now >= self.seconds or self._next >= self._most:
             return None
         begin = self._first + self._next
         count = self._sizes.fitting(begin, self._most - self._next)

@@ -51,7 +51,11 @@ class Progress:
 
 @dataclass(frozen=True)
 class Step:
-    """One rate that a search for the capacity tried."""
+    """One rate that a search for the capacity tried.
+
+    Of one that does not hold, ``sender`` says that it was the sender that did not keep up, and ``blip`` that so little
+    went wrong that the rate is worth another try.
+    """
 
     rate: float
     holds: bool
@@ -59,21 +63,28 @@ class Step:
     accepted_rate: float
     visible_p95: float | None
     growth: float | None
+    sender: bool = False
+    blip: bool = False
 
 
 @dataclass
 class Measured:
     """One load, or one share of it, or all shares together.
 
-    Counts are runs unless their name says traces. ``began`` is the wall clock's seconds since 1970. ``sending``,
-    ``drain`` and ``whole`` are seconds: how long was sent, from then until everything was visible (``None``: it never
-    was), and all together. ``complete`` says that every id was looked up at the end. ``certain`` says that the queue
-    was empty, so what was not visible is lost and not late. ``merged`` says that several shares were expected.
+    Counts are runs unless their name says traces. ``began`` is the wall clock's seconds since 1970. ``duration``,
+    ``lead``, ``sending``, ``drain`` and ``whole`` are seconds: how long was to be sent, from ``began`` until that
+    began, how long it took, from then until everything was visible (``None``: it never was), and all together.
+    ``complete`` says that every id was looked up at the end. ``certain`` says that the queue was empty, so what was not
+    visible is lost and not late. ``watched`` traces are those that ``visible`` and the quarters know, which count for
+    the others, each for ``one_in`` at most. ``merged`` says that several shares were expected, which began to send
+    within ``apart`` seconds.
     """
 
     began: float
     offered_rate: float | None
     runs_per_trace: int
+    duration: float = 0.0
+    lead: float = 0.0
     traces: int = 0
     unsent_traces: int = 0
     sent: int = 0
@@ -95,6 +106,7 @@ class Measured:
     certain: bool = False
     cpu: float = 0.0
     watched: int = 0
+    one_in: int = 1
     latencies: dict[str, Histogram] = field(default_factory=latencies)
     backlog: list[Sample] = field(default_factory=list)
     progress: list[Progress] = field(default_factory=list)
@@ -105,6 +117,7 @@ class Measured:
     projects: list[dict[str, Any]] = field(default_factory=list)
     shares: int = 1
     merged: bool = False
+    apart: float = 0.0
 
     @property
     def growth(self) -> float | None:
@@ -113,9 +126,10 @@ class Measured:
         Above 0 the installation takes in more than it stores. At an offered rate r and a stored rate s it is r/s - 1.
         """
         first, last = (self.latencies[name].percentile(50) for name in ("first_quarter", "last_quarter"))
-        if first is None or last is None or self.sending <= 0:
+        if first is None or last is None or self.duration <= 0:
             return None
-        return (last - first) / (0.75 * self.sending)
+        # From the middle of the first quarter to that of the last, by when their traces were due.
+        return (last - first) / (0.75 * self.duration)
 
     def to_dict(self) -> dict[str, Any]:
         """All of it as JSON has it."""
@@ -159,13 +173,17 @@ def merge(shares: Sequence[Measured]) -> Measured:
     )
     for share in shares:
         _add(whole, share)
-    ends = [share.began - began + share.sending for share in shares]
-    whole.sending = max(ends)
+    starts = [share.began - began + share.lead for share in shares]
+    ends = [start + share.sending for share, start in zip(shares, starts, strict=True)]
+    # One that could send nothing began nothing.
+    sending = [start for share, start in zip(shares, starts, strict=True) if share.sending] or starts
+    whole.lead, whole.apart = min(sending), max(sending) - min(sending)
+    whole.duration = max(share.duration for share in shares)
+    whole.sending = max(ends) - whole.lead
     whole.whole = max(share.began - began + share.whole for share in shares)
-    drains = [None if share.drain is None else end + share.drain for share, end in zip(shares, ends, strict=True)]
-    known = [drain for drain in drains if drain is not None]
-    whole.drain = max(known) - whole.sending if len(known) == len(drains) else None
-    whole.drain = None if whole.drain is None else max(whole.drain, 0.0)
+    known = [end + share.drain for share, end in zip(shares, ends, strict=True) if share.drain is not None]
+    whole.drain = max(known) - max(ends) if len(known) == len(shares) else None
+    whole.one_in = max(share.one_in for share in shares)
     whole.complete = all(share.complete for share in shares)
     whole.certain = all(share.certain for share in shares)
     whole.interrupted = "; ".join(dict.fromkeys(share.interrupted for share in shares if share.interrupted))
@@ -183,6 +201,7 @@ def in_turn(steps: Sequence[Measured], telling: int) -> Measured:
     later = [step.began - whole.began for step in steps]
     whole.sending = sum(step.sending for step in steps)
     whole.drain = steps[-1].drain
+    whole.apart = steps[telling].apart
     whole.shares = min(step.shares for step in steps)
     whole.offered_rate = steps[telling].offered_rate
     whole.latencies = {**steps[telling].latencies, "stored": whole.latencies["stored"]}

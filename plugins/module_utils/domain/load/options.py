@@ -4,13 +4,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.errors import RefusedError
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.langsmith import Endpoint, parse_endpoint
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.load.ids import Ids, parse_seed
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.seconds import MOST_SECONDS, is_time
 
 #: Runs of one request, as many as LangSmith's SDK sends (``size_limit`` of ``/info``).
 RUNS_PER_REQUEST = 100
@@ -18,6 +20,10 @@ RUNS_PER_REQUEST = 100
 REQUEST_BYTES = 16 * 1024 * 1024
 #: Bytes of a run beside its payload: the heads of its three parts, ids and times. Rounded up.
 RUN_OVERHEAD_BYTES = 1280
+#: Traces per second, more than any number of machines sends.
+RATE_MOST = 1e6
+_RATE = f"give traces per second above 0, and {RATE_MOST:.0f} at most"
+_SECONDS = f"give seconds above 0, and {MOST_SECONDS:.0f} at most"
 
 
 @dataclass(frozen=True)
@@ -93,17 +99,70 @@ class Target:
 def settings(options: Mapping[str, Any], ids: Ids, *, keep: bool = False) -> Settings:
     """Settings out of the module's options, ``None`` where one was not given; ``seed`` goes before ``ids``.
 
-    Raises ``ValueError`` for what cannot be sent.
+    Numbers and booleans may be written as text, as templates make them. Raises ``ValueError`` for what cannot be sent.
     """
-    names = set(Settings.__dataclass_fields__) - {"ids", "payload", "keep"}
-    given = {name: options[name] for name in names if options.get(name) is not None}
+    fields = {name: field for name, field in Settings.__dataclass_fields__.items() if name not in _OTHERWISE}
+    given = {
+        name: _read(name, options[name], str(field.type))
+        for name, field in fields.items()
+        if options.get(name) is not None
+    }
     if options.get("payload"):
-        given["payload"] = tuple(
-            Payload(float(one["kib"]), float(one.get("weight") or 1)) for one in options["payload"]
-        )
+        given["payload"] = tuple(map(_payload, options["payload"]))
     if options.get("seed"):
-        ids = parse_seed(options["seed"])
+        ids = parse_seed(str(options["seed"]))
     return Settings(ids=ids, keep=keep, **given)
+
+
+_OTHERWISE = ("ids", "payload", "keep")
+
+
+def _payload(one: Any) -> Payload:
+    if not isinstance(one, Mapping) or "kib" not in one:
+        raise ValueError(f"load: payload {one!r} has no kib")
+    return Payload(_read("kib", one["kib"], "float"), _read("weight", one.get("weight") or 1, "float"))
+
+
+def _read(name: str, value: Any, kind: str) -> Any:
+    """A value of one of the kinds float, int, bool and str, with or without None beside it."""
+    read, what = _KINDS[kind.partition(" ")[0]]
+    try:
+        return read(value)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ValueError(f"load: {name} {value!r} is no {what}") from error
+
+
+def _whole(value: Any) -> int:
+    found = int(value)
+    if isinstance(value, float) and found != value:
+        raise ValueError(value)
+    return found
+
+
+def _finite(value: Any) -> float:
+    found = float(value)
+    if not math.isfinite(found):
+        raise ValueError(value)
+    return found
+
+
+def _truth(value: Any) -> bool:
+    """A boolean in one of the spellings that Ansible knows."""
+    word = str(value).strip().lower()
+    if word not in _TRUE + _FALSE:
+        raise ValueError(value)
+    return word in _TRUE
+
+
+_TRUE = ("y", "yes", "on", "1", "true", "t", "1.0")
+_FALSE = ("n", "no", "off", "0", "false", "f", "0.0")
+
+_KINDS: dict[str, tuple[Callable[[Any], Any], str]] = {
+    "float": (_finite, "number"),
+    "int": (_whole, "whole number"),
+    "bool": (_truth, "yes or no"),
+    "str": (str, "text"),
+}
 
 
 def refuse_unlisted(endpoint: Endpoint, inventory: Sequence[str]) -> None:
@@ -132,12 +191,13 @@ def _problems(load: Settings) -> list[str]:
         (ways > 1, "give rate or concurrency, not both"),
         (ways == 0 and not load.find_capacity, "give rate, concurrency or find_capacity"),
         (load.find_capacity and load.concurrency is not None, "find_capacity sends at rates; leave concurrency away"),
-        (load.rate is not None and load.rate <= 0, f"rate {load.rate}: give traces per second above 0"),
+        (load.rate is not None and not 0 < load.rate <= RATE_MOST, f"rate {load.rate}: {_RATE}"),
         (load.concurrency is not None and not 1 <= load.concurrency <= 256, "concurrency goes from 1 to 256"),
         (not 1 <= load.connections <= 256, "connections goes from 1 to 256"),
-        (load.duration <= 0 or load.drain_timeout <= 0, "give seconds above 0 for duration and drain_timeout"),
+        (not is_time(load.duration) or not is_time(load.drain_timeout), f"duration and drain_timeout: {_SECONDS}"),
         (not 0 <= load.ramp <= load.duration, "ramp goes from 0 to duration"),
-        (load.visible_p95 <= 0, "visible_p95: give seconds above 0"),
+        (load.find_capacity and load.ramp > load.duration / 4, "a ramp of find_capacity goes to duration / 4"),
+        (not is_time(load.visible_p95), f"visible_p95: {_SECONDS}"),
         (load.traces_max < 1 or load.steps_max < 1, "traces_max and steps_max: give 1 or more"),
         (not 1 <= load.runs_per_trace <= RUNS_PER_REQUEST, f"runs_per_trace goes from 1 to {RUNS_PER_REQUEST}"),
         (load.compression not in ("none", "zstd"), f"compression {load.compression!r} is neither none nor zstd"),
@@ -147,7 +207,7 @@ def _problems(load: Settings) -> list[str]:
 
 
 def _payload_problems(load: Settings) -> list[str]:
-    if not load.payload or any(size.kib <= 0 or size.weight <= 0 for size in load.payload):
+    if not load.payload or not all(size.kib > 0 and size.weight > 0 for size in load.payload):
         return ["payload: give sizes and weights above 0"]
     largest = load.runs_per_trace * (max(size.kib for size in load.payload) * 1024 + RUN_OVERHEAD_BYTES)
     if largest > REQUEST_BYTES:

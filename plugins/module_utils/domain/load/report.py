@@ -62,10 +62,12 @@ def _rates(load: Settings, measured: Measured) -> dict[str, float | None]:
     """Traces per second: asked for, accepted while sending, and stored from the first to the last."""
     seconds, per_trace = measured.sending, measured.runs_per_trace
     whole = seconds + (measured.drain or 0.0)
+    # Between the steps of a search there are drains, so it stored at no one rate.
+    stored = whole > 0 and measured.drain is not None and not load.find_capacity
     return {
         "offered": None if load.find_capacity else measured.offered_rate,
         "accepted": round(measured.accepted / per_trace / seconds, 3) if seconds else None,
-        "visible": round(measured.visible / per_trace / whole, 3) if whole and measured.drain is not None else None,
+        "visible": round(measured.visible / per_trace / whole, 3) if stored else None,
     }
 
 
@@ -81,7 +83,7 @@ def _found_capacity(measured: Measured, best: float | None) -> dict[str, Any]:
     return {
         "rate": best,
         "load_class": load_class.carried_class(best) if best is not None else None,
-        "bounded": any(not step.holds for step in measured.steps),
+        "bounded": capacity.limit(measured.steps) is not None,
         "steps": [dict(step.__dict__) for step in measured.steps],
     }
 
@@ -90,9 +92,7 @@ def _load_class(load: Settings, measured: Measured, accepted: float | None, best
     """The class of a load that was carried, or after a search the one that is; ``None`` where none was."""
     if load.find_capacity:
         return None if best is None else load_class.carried_class(best)
-    p95 = measured.latencies["visible"].percentile(95)
-    carried = measured.complete and not measured.lost and p95 is not None and p95 <= load.visible_p95
-    if accepted is None or not carried:
+    if accepted is None or not measured.complete or capacity.breach(measured, load.visible_p95):
         return None
     # The last trace leaves before the time is over, so what was accepted by then is a little more than was asked for.
     return load_class.needed_class(min(accepted, measured.offered_rate or accepted))

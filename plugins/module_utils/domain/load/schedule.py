@@ -38,9 +38,18 @@ class Arrivals:
         whole = self._whole_by(self.seconds)
         return self._share(whole if self.most is None else min(whole, self.most))
 
+    @property
+    def length(self) -> float:
+        """Seconds in which the whole load is due: fewer than ``seconds`` where ``most`` ends it before."""
+        bounded = self.most is not None and self.most < self._whole_by(self.seconds)
+        return self._moment(self.most or 0) if bounded else self.seconds
+
     def due(self, position: int) -> float:
         """Seconds from the start until this share's trace at ``position`` (from 0) is due."""
-        number = position * self.of + self.index
+        return self._moment(position * self.of + self.index)
+
+    def _moment(self, number: int) -> float:
+        """When a trace of the whole load is due."""
         ramped = self.rate * self.ramp / 2
         if number < ramped:
             return math.sqrt(2 * number * self.ramp / self.rate)

@@ -20,9 +20,6 @@ from ansible_collections.langsmith.aws.plugins.module_utils.domain.load.ids impo
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.load.measured import Measured, Step
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.load.plan import plan
 
-#: The part of a step's duration that its pods may begin apart: beyond it they did not send the rate together.
-APART_MOST = 0.2
-
 Logs = Sequence[Sequence[str]]
 
 
@@ -34,13 +31,11 @@ class _Search:
         self.counted: list[int] = []
         self.steps: list[Step] = []
         for place, step in enumerate(logs):
-            shares = [_share(log) for log in step]
-            whole = measured.merge(shares)
+            whole = _together(step)
             self.all.append(whole)
-            apart = max(share.began for share in shares) - whole.began
             rate = whole.offered_rate or 0.0
-            if apart > APART_MOST * load.duration:
-                whole.problems.append(f"at {rate:g} traces/s the pods began {apart:.0f} s apart, which is another load")
+            if capacity.is_apart(whole):
+                whole.problems.append(f"at {rate:g} traces/s {capacity.shortfall(whole)}")
                 continue
             self.counted.append(place)
             self.steps.append(capacity.judge_step(rate, whole, load.visible_p95))
@@ -82,9 +77,17 @@ def _step(load: Mapping[str, Any], settings: options.Settings, url: str, timeout
 def merged(logs: Logs, url: str, load: Mapping[str, Any], timeout: float) -> dict[str, Any]:
     """The result. ``timeout`` is that of a request, in seconds. Raises ProjectError for a log without a share."""
     wanted = options.settings(load, parse_seed(load["seed"]))
-    search = wanted.find_capacity
-    found = _Search(logs, wanted).result() if search else measured.merge([_share(log) for log in logs[0]])
+    found = _Search(logs, wanted).result() if wanted.find_capacity else _together(logs[0])
     return report.result(found, wanted, url, timeout=timeout)
+
+
+def _together(logs: Sequence[str]) -> Measured:
+    shares = [_share(log) for log in logs]
+    names = [project["name"] for share in shares for project in share.projects]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ProjectError(f"two pods told the same share of the load, {', '.join(twice)}: look at their logs")
+    return measured.merge(shares)
 
 
 def _share(log: str) -> Measured:

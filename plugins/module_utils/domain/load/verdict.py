@@ -12,9 +12,6 @@ from ansible_collections.langsmith.aws.plugins.module_utils.domain.load import c
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.load.measured import Measured
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.load.options import Settings
 
-#: Seconds that the sender itself may be behind at p95 before its figures count as too low.
-LATE_MOST = 1.0
-
 _ALARM = "PROD_CHECKLIST: p95 from received to inserted above 60 s"
 
 
@@ -25,6 +22,12 @@ class _Case:
         self.load = load
         self.measured = measured
         self.url = url
+        # Each rate of a search is judged for itself, and what was cut off says so by a finding of its own.
+        judged = not load.find_capacity and not measured.interrupted
+        #: Why the load did not leave as it was to; what is well is no pass then.
+        self.short = capacity.shortfall(measured) if judged else ""
+        #: Whether the installation is the reason.
+        self.is_slow = bool(self.short) and not capacity.is_apart(measured) and not capacity.is_busy(measured)
 
     def finding(
         self, rule: str, status: Status, observed: str, expected: str, remedy: str = "", source: str = ""
@@ -44,7 +47,10 @@ def _accepted(case: _Case) -> list[Finding]:
     counts = [f"{count} by status {status}" for status, count in found.refused.items()]
     counts += [f"{count} without an answer ({reason})" for reason, count in found.unanswered.items()]
     if not counts and found.sent:
-        return [case.finding("accepted", "pass", f"{found.accepted} of {found.sent} runs", expected)]
+        return [_accepted_all(case, expected)]
+    if case.load.find_capacity and found.steps:
+        # The finding on the capacity tells which rates were refused: to look for it is to go beyond it.
+        return []
     if not found.sent:
         remedy = "see load.interrupted and the other findings for why, then run it again"
         return [case.finding("accepted", "unknown", "nothing was sent", expected, remedy)]
@@ -52,6 +58,16 @@ def _accepted(case: _Case) -> list[Finding]:
     if found.problems:
         observed += f". First: {found.problems[0]}"
     return [case.finding("accepted", "fail", observed, expected, _refusal_remedy(found))]
+
+
+def _accepted_all(case: _Case, expected: str) -> Finding:
+    found, due = case.measured, case.measured.traces + case.measured.unsent_traces
+    observed = f"{found.accepted} of {found.sent} runs"
+    if not case.short:
+        return case.finding("accepted", "pass", observed, expected)
+    observed += f", {found.traces} of the {due} traces that were due: {case.short}"
+    status: Status = "fail" if case.is_slow else "unknown"
+    return case.finding("accepted", status, observed, expected, "see the findings on the sender and its shares")
 
 
 def _refusal_remedy(found: Measured) -> str:
@@ -124,25 +140,36 @@ def _stored_unaccepted(case: _Case) -> list[Finding]:
 def _visible(case: _Case) -> list[Finding]:
     found, most = case.measured.latencies["visible"], case.load.visible_p95
     expected = f"p95 from due to visible is at most {most:g} s"
-    p95 = found.percentile(95)
+    p95, gone = found.percentile(95), capacity.missing(case.measured)
     if case.load.find_capacity or not case.measured.accepted:
         return []
-    if p95 is not None and p95 <= most:
-        return [case.finding("visible", "pass", _told(found.percentile(50), p95), expected, source=_ALARM)]
-    if p95 is None and not found.missing:
+    if not found.count and not gone:
         remedy = "send more traces, so that some can be watched"
         return [case.finding("visible", "unknown", "too few traces were watched", expected, remedy, _ALARM)]
-    late = f"{found.missing} of {found.count + found.missing} watched traces did not become visible"
-    observed = late if p95 is None else _told(found.percentile(50), p95)
-    remedy = (
-        "traces are stored later than they come: see load.backlog; ClickHouse that inserts slowly, or too few replicas"
-        " of ingestQueue, are the usual causes. clickhouse_sizing_check tells which"
-    )
-    return [case.finding("visible", "fail", observed, expected, remedy, _ALARM)]
+    observed = _told(case.measured, p95, gone)
+    if gone if p95 is None else p95 > most:
+        remedy = (
+            "traces are stored later than they come: see load.backlog; ClickHouse that inserts slowly, or too few"
+            " replicas of ingestQueue, are the usual causes. clickhouse_sizing_check tells which"
+        )
+        return [case.finding("visible", "fail", observed, expected, remedy, _ALARM)]
+    if p95 is None or case.short:
+        observed = "; ".join(filter(None, (observed, case.short)))
+        remedy = "see the findings on the sender and its shares: this holds for less than was to be sent"
+        return [case.finding("visible", "unknown", observed, expected, remedy, _ALARM)]
+    return [case.finding("visible", "pass", observed, expected, source=_ALARM)]
 
 
-def _told(p50: float | None, p95: float) -> str:
-    return f"p50 {p50 or 0:.2f} s, p95 {p95:.2f} s"
+def _told(measured: Measured, p95: float | None, gone: int) -> str:
+    """Percentiles of what was due, and of how many traces they are known."""
+    known = {"p50": measured.latencies["visible"].percentile(50), "p95": p95}
+    told = [f"{name} unknown" if value is None else f"{name} {value:.2f} s" for name, value in known.items()]
+    told.append(f"{measured.watched} of {measured.accepted // measured.runs_per_trace} traces watched")
+    if gone:
+        told.append(f"about {gone} did not become visible")
+    if measured.unsent_traces:
+        told.append(f"{measured.unsent_traces} were not sent")
+    return ", ".join(told)
 
 
 def _backlog(case: _Case) -> list[Finding]:
@@ -156,7 +183,7 @@ def _backlog(case: _Case) -> list[Finding]:
     drain = f", drained {found.drain:.1f} s after the end" if found.drain is not None else ""
     observed = f"it grew by {growth:.3f} s per second{most}{drain}"
     if growth <= capacity.GROWTH_MOST:
-        return [case.finding("backlog", "pass", observed, expected)]
+        return [] if case.short else [case.finding("backlog", "pass", observed, expected)]
     stored = found.accepted / found.runs_per_trace / max(found.sending, 1e-9) / (1 + growth)
     remedy = (
         f"more came in than was stored, about {stored:.0f} traces/s: for longer than this load the backlog would grow "
@@ -167,46 +194,64 @@ def _backlog(case: _Case) -> list[Finding]:
 
 def _sender(case: _Case) -> list[Finding]:
     found = case.measured
-    p95 = found.latencies["late"].percentile(95)
-    if (case.load.rate is None and not case.load.find_capacity) or p95 is None:
+    late = found.latencies["late"]
+    if (case.load.rate is None and not case.load.find_capacity) or not late.count:
         return []
-    expected = f"the load leaves on time: p95 behind the schedule at most {LATE_MOST:g} s, nothing unsent"
-    share = found.cpu / found.sending / found.shares if found.sending else 0.0
-    observed = f"p95 {p95:.2f} s behind, {found.unsent_traces} traces unsent, {share:.0%} of a core used for sending"
-    if p95 <= LATE_MOST and not found.unsent_traces:
+    expected = f"the load leaves on time: p95 behind the schedule at most {capacity.LATE_MOST:g} s, nothing unsent"
+    p95 = late.percentile(95)
+    behind = "p95 unknown" if p95 is None else f"p95 {p95:.2f} s behind"
+    used = f"{capacity.core(found):.0%} of a core used for sending"
+    observed = f"{behind}, {found.unsent_traces} traces unsent, {used}"
+    if p95 is not None and p95 <= capacity.LATE_MOST and not found.unsent_traces:
         return [case.finding("sender", "pass", observed, expected)]
     remedy = (
         "the sender is at its limit: share the load between machines (the Job of role verify)"
-        if share > 0.7
+        if capacity.is_busy(found)
         else "all connections wait for answers: the installation accepts more slowly than is sent; raise"
         " load.connections to see whether it is the number of them"
     )
-    return [case.finding("sender", "warn", observed, expected, remedy)]
+    status: Status = "warn"
+    if case.short and not capacity.is_apart(found):
+        status = "fail" if case.is_slow else "unknown"
+    return [case.finding("sender", status, observed, expected, remedy)]
 
 
 def _capacity(case: _Case) -> list[Finding]:
     if not case.load.find_capacity:
         return []
     steps = case.measured.steps
-    rate = capacity.capacity(steps)
+    rate, limit = capacity.capacity(steps), capacity.limit(steps)
     expected = f"the highest rate with visible p95 at most {case.load.visible_p95:g} s is found"
     tried = "; ".join(f"{step.rate:g}/s {'holds' if step.holds else 'does not'}: {step.reason}" for step in steps)
     if rate is None:
         remedy = "no rate held: probe the installation without a load first, or begin at a lower rate"
         return [case.finding("capacity", "unknown", tried or "no step was made", expected, remedy)]
     observed = f"{rate:g} traces/s ({load_class.carried_class(rate)} load). {tried}"
-    if any(not step.holds for step in steps):
+    if capacity.is_found(steps):
         return [case.finding("capacity", "pass", observed, expected, source=load_class.SOURCE)]
-    remedy = "it is at least this: raise traces_max or steps_max to go on"
+    more = "raise traces_max or steps_max, or begin with a rate near to it, to go on"
+    if limit is not None:
+        remedy = f"it lies between {rate:g} and {limit.rate:g} traces/s: {more}"
+    elif any(step.sender for step in steps):
+        remedy = "it is at least this, as the sender came to its limit: share the load between pods (role verify)"
+    else:
+        remedy = f"it is at least this: {more}"
     return [case.finding("capacity", "warn", observed, expected, remedy, load_class.SOURCE)]
 
 
 def _shares(case: _Case) -> list[Finding]:
-    found, of = case.measured.shares, case.load.of
-    if found == of or not case.measured.merged:
+    found, of = case.measured, case.load.of
+    if not found.merged:
         return []
-    remedy = "what the others sent is in no figure: look at the logs of their pods, and run the load again"
-    return [case.finding("shares", "fail", f"{found} of {of} shares reported", "every share reports", remedy)]
+    if found.shares != of:
+        remedy = "what the others sent is in no figure: look at the logs of their pods, and run the load again"
+        observed = f"{found.shares} of {of} shares reported"
+        return [case.finding("shares", "fail", observed, "every share reports", remedy)]
+    if case.load.find_capacity or not capacity.is_apart(found):
+        return []
+    expected = f"all begin within {capacity.APART_MOST:.0%} of the load's {found.duration:g} s"
+    remedy = "see why some pods began later, an image that had to be pulled say, and run the load again, or for longer"
+    return [case.finding("shares", "fail", capacity.shortfall(found), expected, remedy)]
 
 
 def _ended(case: _Case) -> list[Finding]:

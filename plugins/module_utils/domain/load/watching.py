@@ -9,10 +9,10 @@ from collections.abc import Sequence
 
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.load.measured import Sample
 
-#: Traces that are watched at a time, so that reading stays a small part of the load: ten queries of this many a pass.
-WATCHED_MOST = 1000
 #: Ids of one query, which is as many as LangSmith answers on one page.
 IDS_PER_QUERY = 100
+#: Traces that are watched at a time, so that reading stays a small part of the load: ten queries a pass.
+WATCHED_MOST = 1000
 #: Seconds between two queries of the watcher, and at least between two looks at the same trace. A latency is known
 #: to the longer one of this and of the time that a pass over all watched traces takes.
 QUERY_SECONDS = 0.1
@@ -26,13 +26,25 @@ SETTLE_SECONDS = 5.0
 
 
 def stride(rate: float | None, visible_p95: float, duration: float) -> int:
-    """Every how many traces one is watched, so that there is room for all of them up to the threshold.
+    """Of how many traces one is watched at first, so that there is room for all of those up to the threshold.
 
-    Without a rate, as in a closed loop, all are watched for which there is room.
+    Without a rate, as in a closed loop, all are, until there is no more room.
     """
     if rate is None:
         return 1
     return max(1, math.ceil(rate * min(visible_p95, duration) / WATCHED_MOST))
+
+
+def chosen(number: int, one_in: int) -> bool:
+    """Whether a run is one of those that are watched, which is one of so many.
+
+    It follows from the number alone and from nothing that comes in turns, as sizes and places in a request do. Twice
+    ``one_in`` chooses half of the same.
+    """
+    mixed = number * 0x9E3779B1 & 0xFFFFFFFF
+    mixed = (mixed ^ mixed >> 15) * 0x85EBCA77 & 0xFFFFFFFF
+    mixed = (mixed ^ mixed >> 13) * 0xC2B2AE3D & 0xFFFFFFFF
+    return (mixed ^ mixed >> 16) % one_in == 0
 
 
 def pause(took: float) -> float:

@@ -5,19 +5,18 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.langsmith.aws.plugins.module_utils.clients import cluster_state
 from ansible_collections.langsmith.aws.plugins.module_utils.clients.load_main import main
 
-from tests.unit.plugins.scripted import Asked, Running, said, serve
+from tests.unit.plugins.scripted import OVERDUE, Asked, Running, Said, said, serve
 from tests.unit.plugins.scripted_langsmith import KEY, ScriptedLangSmith, on
 
 COUNTERS = said({"ingestion_queue": {"pending": 7, "retry": 0, "active": 0}})
@@ -35,6 +34,7 @@ def inside(monkeypatch: pytest.MonkeyPatch) -> dict[str, tuple[str, int]]:
     monkeypatch.setattr(socket, "create_connection", resolving)
     # The handler is the pod's, and would outlive the test.
     monkeypatch.setattr(signal, "signal", lambda *_: None)
+    monkeypatch.setattr(cluster_state, "TIMEOUT_S", 60.0)
     return services
 
 
@@ -49,7 +49,7 @@ def test_a_scheduled_probe_reads_the_queue_beside_it_and_names_its_release(
             "mode": "probe",
             "endpoint": "http://langsmith.test",
             "inside": {"release": "acme", "namespace": "tracing"},
-            "connection": {"connect_to": server.address, "timeout": 5},
+            "connection": {"connect_to": server.address, "timeout": 60},
             "probe": {"wait_timeout": 0.3, "wait_sleep": 0.05, "thresholds": {"visible": 5}},
         }
         (tmp_path / "settings.json").write_text(json.dumps(settings))
@@ -65,13 +65,13 @@ def test_a_scheduled_probe_reads_the_queue_beside_it_and_names_its_release(
 def terminated() -> Iterator[Callable[[], None]]:
     """Tells this process to end, as Kubernetes tells a pod; the handler is the pod's, and would outlive the test."""
     before = signal.getsignal(signal.SIGTERM)
-    yield lambda: os.kill(os.getpid(), signal.SIGTERM)
+    yield lambda: signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
     signal.signal(signal.SIGTERM, before)
 
 
 def told(server: Running, folder: Path, capfd: pytest.CaptureFixture[str], **settings: Any) -> tuple[int, Any, str]:
     """Exit status, the last line's object and all output of a run against a server."""
-    endpoint = {"endpoint": "http://langsmith.test", "connection": {"connect_to": server.address, "timeout": 5}}
+    endpoint = {"endpoint": "http://langsmith.test", "connection": {"connect_to": server.address, "timeout": 60}}
     (folder / "settings.json").write_text(json.dumps({**endpoint, **settings}))
     status = main([str(folder / "settings.json")], {"LANGSMITH_API_KEY": KEY})
     output = capfd.readouterr().out
@@ -84,13 +84,13 @@ def test_a_probe_that_is_told_to_end_says_what_it_noted_and_leaves_nothing(
     langsmith = ScriptedLangSmith()
 
     def never(_run: dict[str, Any]) -> bool:
-        threading.Timer(0.2, terminated).start()
         langsmith.visible = lambda run: False
+        terminated()
         return False
 
     langsmith.visible = never
     with serve(langsmith) as server:
-        probe = {"wait_timeout": 60, "wait_sleep": 0.05}
+        probe = {"wait_timeout": 600, "wait_sleep": 0.05}
         status, found, _output = told(server, tmp_path, capfd, mode="probe", probe=probe)
     assert (status, found["healthy"]) == (1, False)
     assert "told to end" in found["interrupted"]
@@ -101,9 +101,9 @@ def test_a_probe_that_is_told_to_end_says_what_it_noted_and_leaves_nothing(
 def test_a_load_that_is_told_to_end_before_it_sent_says_so(
     terminated: Callable[[], None], tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    def interrupts(_asked: Asked) -> None:
+    def interrupts(_asked: Asked) -> Said:
         terminated()
-        time.sleep(0.3)
+        return OVERDUE
 
     with serve(ScriptedLangSmith(on("GET", "/api/v1/info", interrupts))) as server:
         load = {"rate": 1, "duration": 1, "of": 1, "seed": "01a1feca8bbd-386b8eb00"}
@@ -134,3 +134,39 @@ def test_a_sweep_removes_the_projects_that_are_there_and_names_those_that_stay(
     assert len(found["left"]) == 1
     assert found["left"][0].startswith("load-a-2: DELETE")
     assert langsmith.projects == {"2": "someone's", "3": "load-a-2"}
+
+
+def test_a_sweep_leaves_what_has_another_name_and_says_what_it_could_not_find(
+    terminated: Callable[[], None], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    others = [{"id": "99999999-9999-4999-8999-999999999999", "name": "production"}]
+    langsmith = ScriptedLangSmith(on("GET", "/api/v1/sessions", said(others)))
+    with serve(langsmith) as server:
+        status, found, _output = told(server, tmp_path, capfd, mode="sweep", sweep=["load-a-0"])
+    assert langsmith.deleted == []
+    assert (status, found["removed"]) == (1, [])
+    assert found["left"][0].startswith("load-a-0: not among the projects")
+
+
+@pytest.mark.usefixtures("terminated")
+@pytest.mark.parametrize(
+    ("limit", "removal", "warned"),
+    [
+        (60, None, None),
+        (1e-6, None, "probe.visible"),
+        (60, said({"detail": "sick"}, 500), "probe.cleanup"),
+    ],
+    ids=["all well", "late", "left behind"],
+)
+def test_a_scheduled_probe_fails_where_only_its_status_is_looked_at(
+    limit: float, removal: Said | None, warned: str | None, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    langsmith = ScriptedLangSmith()
+    if removal:
+        langsmith.faults.append(on("DELETE", "/api/v1/sessions/*", removal))
+    with serve(langsmith) as server:
+        probe = {"wait_timeout": 60, "wait_sleep": 0.05, "thresholds": {"visible": limit}}
+        status, found, _output = told(server, tmp_path, capfd, mode="probe", probe=probe)
+    assert found["healthy"]
+    assert status == (1 if warned else 0)
+    assert warned in {None, *(one["id"] for one in found["findings"] if one["status"] == "warn")}

@@ -125,6 +125,10 @@ def test_connections_of_a_closed_loop_begin_one_after_another_in_the_ramp() -> N
         ({}, "give rate, concurrency or find_capacity"),
         ({"rate": 1.0, "concurrency": 1}, "not both"),
         ({"rate": 0.0}, "traces per second above 0"),
+        ({"rate": 1e300}, "traces per second above 0"),
+        ({"rate": 1.0, "drain_timeout": 1e300}, "seconds above 0"),
+        ({"rate": 1.0, "visible_p95": -1.0}, "visible_p95: give seconds above 0"),
+        ({"rate": 1.0, "payload": [{"kib": float("nan")}]}, "kib nan is no number"),
         ({"rate": 1.0, "duration": 0.0}, "seconds above 0"),
         ({"rate": 1.0, "ramp": 61.0}, "ramp goes from 0 to duration"),
         ({"rate": 1.0, "runs_per_trace": 101}, "runs_per_trace goes from 1 to 100"),
@@ -186,3 +190,18 @@ def test_a_plan_tells_what_will_be_sent_at_most(
     assert (found["traces"], found["runs"], found["seconds_max"]) == (traces, traces * 5, seconds)
     assert words in " ".join(found["says"])
     assert found["seed"] == IDS.seed
+
+
+def test_a_load_that_its_bound_ends_is_as_long_as_what_is_sent_is_due() -> None:
+    assert OpenLoop(Arrivals(100, 60, most=1000), SMALL).seconds == 10.0
+    assert OpenLoop(Arrivals(100, 60, ramp=10, most=1000), SMALL).seconds == 15.0
+    assert OpenLoop(Arrivals(100, 60, most=1000, index=1, of=4), SMALL).seconds == 10.0
+    assert OpenLoop(Arrivals(100, 60, most=6000), SMALL).seconds == 60
+    assert ClosedLoop(10, 45, SMALL).seconds == 10
+
+
+def test_a_search_does_not_rise_for_most_of_a_step() -> None:
+    settings({"find_capacity": True, "duration": 8.0, "ramp": 2.0}, IDS)
+    with pytest.raises(ValueError, match="a ramp of find_capacity goes to duration / 4"):
+        settings({"find_capacity": True, "duration": 8.0, "ramp": 3.0}, IDS)
+    settings({"rate": 5.0, "duration": 8.0, "ramp": 8.0}, IDS)

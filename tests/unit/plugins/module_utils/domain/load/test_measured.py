@@ -7,10 +7,16 @@ from typing import Any
 import pytest
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.load.capacity import (
     CLOSE_ENOUGH,
+    breach,
     capacity,
+    growth_if_watched,
+    is_found,
     judge_step,
+    limit,
     next_rate,
+    shortfall,
 )
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.load.feed import Sizes
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.load.measured import (
     Measured,
     Progress,
@@ -18,10 +24,12 @@ from ansible_collections.langsmith.aws.plugins.module_utils.domain.load.measured
     Step,
     merge,
 )
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.load.options import Payload
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.load.watching import (
     QUERY_SECONDS,
     SETTLE_SECONDS,
     WATCHED_MOST,
+    chosen,
     pause,
     settled,
     stride,
@@ -30,7 +38,9 @@ from ansible_collections.langsmith.aws.plugins.module_utils.domain.load_class im
 
 
 def measured(**options: Any) -> Measured:
-    return Measured(**{"began": 1000.0, "offered_rate": 10.0, "runs_per_trace": 2, "sending": 8.0, **options})
+    return Measured(
+        **{"began": 1000.0, "offered_rate": 10.0, "runs_per_trace": 2, "duration": 8.0, "sending": 8.0, **options}
+    )
 
 
 def step(rate: float, holds: bool) -> Step:
@@ -84,7 +94,7 @@ def watched(first: float, last: float, count: int = 50, **options: Any) -> Measu
         (watched(0.5, 2.0, count=3), True, "visible p95 2.00 s"),
         (watched(0.5, 0.6, refused={"429": 4}), False, "4 runs were not accepted"),
         (watched(0.5, 0.6, unanswered={"http timeout": 2}), False, "2 runs were not accepted"),
-        (watched(0.5, 0.6, unsent_traces=20), False, "100 of 120 traces were accepted in time"),
+        (watched(0.5, 0.6, unsent_traces=20), False, "100 of 120 traces left in time"),
         (measured(traces=4, accepted=8), False, "too few traces became visible"),
     ],
 )
@@ -196,3 +206,109 @@ def test_what_is_missing_is_lost_once_the_queue_stayed_empty_and_nothing_came(
     found: list[Sample], last_sighting: float, expected: bool
 ) -> None:
     assert settled(found, last_sighting, now=9.0) is expected
+
+
+@pytest.mark.parametrize(("one_in", "part"), [(2, 0.5), (89, 0.5), (144, 0.5), (610, 0.5), (1024, 0.5)])
+def test_a_sample_has_all_sizes_and_places_from_its_beginning_on(one_in: int, part: float) -> None:
+    sizes = Sizes((Payload(1), Payload(100)), 5)
+    sample = [position for position in range(400 * one_in) if chosen(position * 5, one_in)]
+    assert len(sample) == pytest.approx(400, rel=0.25)
+    for half in (sample[: len(sample) // 2], sample[len(sample) // 2 :]):
+        assert sum(sizes.of(position) for position in half) / len(half) == pytest.approx(part, abs=0.12)
+    assert len({position % 20 for position in sample}) == 20
+    assert all(chosen(position * 5, one_in // 2) for position in sample if one_in % 2 == 0)
+
+
+def test_a_growth_is_told_only_where_enough_was_watched_and_not_where_few_count_for_many() -> None:
+    assert growth_if_watched(watched(0.5, 2.0)) == pytest.approx(0.25, rel=0.02)
+    assert growth_if_watched(watched(0.5, 2.0, one_in=8)) is None
+
+
+def test_growth_is_by_the_time_in_which_traces_were_due_however_long_it_took_to_send_them() -> None:
+    found = watched(0.5, 2.0, sending=16.0)
+    assert found.growth == pytest.approx(0.25, rel=0.02)
+
+
+def test_shares_are_laid_on_one_clock_from_when_each_began_to_send() -> None:
+    # The second was slow to begin, and both were drained at the same moment.
+    found = merge([share(1000.0, lead=1.0, drain=4.0), share(1000.0, lead=3.0, drain=2.0)])
+    assert (found.lead, found.apart, found.sending, found.drain) == (1.0, 2.0, 10.0, 2.0)
+
+
+def test_a_share_that_could_send_nothing_began_nothing() -> None:
+    assert merge([share(1000.0, lead=1.0), share(1030.0, sending=0.0, duration=0.0)]).apart == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({}, ""),
+        ({"traces": 96, "unsent_traces": 4}, ""),
+        ({"traces": 94, "unsent_traces": 6}, "94 of 100 traces left in time"),
+        ({"apart": 2.0}, "its shares began 2 s apart"),
+        ({"apart": 1.5}, ""),
+        ({"traces": 94, "unsent_traces": 6, "offered_rate": None}, ""),
+    ],
+)
+def test_a_rate_was_sent_where_nearly_all_left_and_the_shares_sent_together(
+    options: dict[str, Any], words: str
+) -> None:
+    found = shortfall(watched(0.5, 0.6, **options))
+    assert words in found
+    assert bool(found) is bool(words)
+
+
+def test_a_rate_was_not_sent_where_it_took_longer_than_it_should() -> None:
+    # 100 traces in 9.4 s rather than in 8 s, each a little later than the one before.
+    found = watched(0.5, 0.6)
+    for number in range(100):
+        found.latencies["late"].add(number * 0.0145)
+    assert shortfall(found) == ""
+    for number in range(100):
+        found.latencies["late"].add(number * 0.045)
+    assert "late at p95" in shortfall(found)
+
+
+@pytest.mark.parametrize(
+    ("options", "missing", "words"),
+    [
+        ({"lost": 2}, 0, "2 accepted runs are missing"),
+        ({}, 3, "about 3 traces did not become visible"),
+        ({"unsent_traces": 3}, 3, ""),
+        ({"apart": 4.0}, 0, "its shares began 4 s apart"),
+    ],
+)
+def test_a_load_that_was_lost_or_not_sent_does_not_hold(options: dict[str, Any], missing: int, words: str) -> None:
+    found = watched(0.5, 0.6, **options)
+    found.latencies["visible"].missing = missing
+    assert words in breach(found, 5.0)
+    assert bool(breach(found, 5.0)) is bool(words)
+
+
+def test_a_rate_that_the_sender_could_not_send_is_not_above_what_the_installation_holds() -> None:
+    found = judge_step(20.0, watched(0.5, 0.6, unsent_traces=50, cpu=7.9), visible_p95=5.0)
+    assert (found.holds, found.sender) == (False, True)
+    assert limit([step(10, True), found]) is None
+    assert not is_found([step(19, True), found])
+
+
+def tried(*held: tuple[float, bool, bool]) -> list[Step]:
+    return [Step(rate, holds, "", rate, 1.0, None, blip=blip) for rate, holds, blip in held]
+
+
+def test_a_rate_where_few_runs_were_refused_is_tried_once_more_and_counts_by_what_comes_then() -> None:
+    assert judge_step(20.0, watched(0.5, 0.6, accepted=192, refused={"503": 8}), 5.0).blip
+    assert not judge_step(20.0, watched(0.5, 0.6, accepted=100, refused={"503": 100}), 5.0).blip
+    assert next_rate(tried((40, False, True)), 40) == 40
+    assert next_rate(tried((40, False, True), (40, True, False)), 40) == 80
+    assert capacity(tried((40, False, True), (40, True, False))) == 40
+    assert next_rate(tried((40, False, True), (40, False, True)), 40) == 20
+
+
+@pytest.mark.parametrize(
+    ("steps", "found"), [([(10, True), (11, False)], True), ([(10, True), (20, False)], False), ([(10, True)], False)]
+)
+def test_a_capacity_is_found_once_the_next_rate_that_does_not_hold_is_near(
+    steps: list[tuple[float, bool]], found: bool
+) -> None:
+    assert is_found([step(*one) for one in steps]) is found

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.charts import parse_charts
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.load.histogram import Histogram
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.load.ids import Ids
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.load.measured import Measured, Progress, Sample, Step
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.load.options import Settings
@@ -31,8 +32,8 @@ def measured(**options: Any) -> Measured:
         "complete": True,
         "certain": True,
     }
-    common = {"began": 1.0, "offered_rate": 10.0, "runs_per_trace": 2, "sending": 10.0, "whole": 12.0, "cpu": 0.4}
-    found = Measured(**{**common, **well, **options})
+    common = {"began": 1.0, "offered_rate": 10.0, "runs_per_trace": 2, "duration": 10.0, "sending": 10.0, "whole": 12.0}
+    found = Measured(**{**common, "cpu": 0.4, **well, **options})
     found.latencies["accepted"].add(0.02, 100)
     found.latencies["visible"].add(0.4, 100)
     found.latencies["late"].add(0.001, 100)
@@ -135,7 +136,8 @@ def steps(*held: tuple[float, bool]) -> list[Step]:
 @pytest.mark.parametrize(
     ("found", "status", "rate", "carried"),
     [
-        (steps((10, True), (20, True), (40, False)), "pass", 20, "low"),
+        (steps((10, True), (20, True), (22, False)), "pass", 20, "low"),
+        (steps((10, True), (20, True), (40, False)), "warn", 20, "low"),
         (steps((100, True), (200, True)), "warn", 200, "medium"),
         (steps((10, False)), "unknown", None, None),
     ],
@@ -211,3 +213,84 @@ def test_a_latency_lies_within_its_bar(seconds: float) -> None:
     (chart,) = result(found, load(), URL, 30)["charts"]
     (filled,) = [bucket for bucket in chart["buckets"] if bucket["count"]]
     assert filled["from"] <= seconds <= filled["to"]
+
+
+def unsent(**options: Any) -> Measured:
+    """A load of which 61 of 100 traces were not sent."""
+    found = measured(**{"traces": 39, "unsent_traces": 61, "sent": 78, "accepted": 78, "visible": 78, **options})
+    for name in ("accepted", "visible", "late", "last_quarter"):
+        found.latencies[name] = Histogram()
+        found.latencies[name].add(0.1, 39)
+        found.latencies[name].missing = 61
+    return found
+
+
+@pytest.mark.parametrize(
+    ("options", "accepted", "sender"),
+    [
+        ({}, "fail", "fail"),
+        # The sender itself had no more to give, so nothing is known of the installation.
+        ({"cpu": 9.5}, "unknown", "unknown"),
+    ],
+)
+def test_a_rate_that_was_not_sent_is_no_pass_and_no_load_class(
+    options: dict[str, Any], accepted: str, sender: str
+) -> None:
+    found = unsent(**options)
+    told = statuses(found)
+    assert (told["accepted"], told["sender"], told["visible"]) == (accepted, sender, "unknown")
+    assert "backlog" not in told
+    assert result(found, load(), URL, 30)["load_class"] is None
+    visible = next(one for one in judge(load(), found, URL) if one.id == "load.visible")
+    assert "61 were not sent" in visible.observed
+
+
+def test_what_a_load_that_was_cut_off_did_not_send_is_no_fault_of_the_installation() -> None:
+    found = measured(unsent_traces=500, interrupted="interrupted while sending")
+    assert statuses(found) == {**WELL, "sender": "warn", "interrupted": "unknown"}
+    assert result(found, load(), URL, 30)["load_class"] is None
+
+
+def test_shares_that_did_not_send_together_are_no_pass() -> None:
+    found = measured(shares=2, merged=True, apart=40.0)
+    told = statuses(found, load(of=2))
+    assert (told["shares"], told["accepted"], told["visible"]) == ("fail", "unknown", "unknown")
+    assert "backlog" not in told
+    assert result(found, load(of=2), URL, 30)["load_class"] is None
+
+
+def test_a_percentile_says_how_many_of_how_many_it_is_of() -> None:
+    visible = next(one for one in judge(load(), measured(watched=25), URL) if one.id == "load.visible")
+    assert "25 of 100 traces watched" in visible.observed
+
+
+@pytest.mark.parametrize("trouble", ["refused", "backlog"])
+def test_a_load_that_was_refused_in_part_or_piled_up_has_no_load_class(trouble: str) -> None:
+    found = measured(refused={"429": 2}) if trouble == "refused" else measured()
+    if trouble == "backlog":
+        found.latencies["last_quarter"].add(9.0, 75)
+    assert result(found, load(), URL, 30)["load_class"] is None
+
+
+def test_what_is_refused_above_the_capacity_is_no_failure_of_a_search() -> None:
+    tried = steps((10, True), (11, False))
+    found = measured(steps=tried, refused={"429": 10}, accepted=190, visible=190)
+    assert "accepted" not in statuses(found, load(find_capacity=True))
+    assert statuses(found, load(find_capacity=True))["capacity"] == "pass"
+
+
+@pytest.mark.parametrize(
+    ("tried", "words"),
+    [
+        ([(10.0, True, False), (20.0, False, False)], "between 10 and 20 traces/s: raise traces_max"),
+        ([(10.0, True, False), (11.0, False, True)], "the sender came to its limit"),
+        ([(10.0, True, False), (20.0, True, False)], "at least this: raise traces_max"),
+    ],
+)
+def test_a_search_that_a_bound_or_the_sender_ended_says_what_it_found(
+    tried: list[tuple[float, bool, bool]], words: str
+) -> None:
+    found = measured(steps=[Step(rate, holds, "", rate, 0.4, 0.0, sender=sender) for rate, holds, sender in tried])
+    finding = next(one for one in judge(load(find_capacity=True), found, URL) if one.id == "load.capacity")
+    assert finding.status == "warn"
+    assert words in finding.remedy

@@ -19,7 +19,8 @@ IDS = parse_seed(LOAD["seed"])
 
 def log(began: float, **counts: Any) -> str:
     """What a pod prints: how far it is, and at the end its share."""
-    share = Measured(began=began, offered_rate=4, runs_per_trace=5, sending=10.0, complete=True, certain=True, **counts)
+    known = {"duration": 10.0, "sending": 10.0, "complete": True, "certain": True, **counts}
+    share = Measured(began=began, offered_rate=4, runs_per_trace=5, **known)
     return "sent 10 traces\nsent 20 traces\n" + json.dumps({"share": share.to_dict()}) + "\n"
 
 
@@ -82,7 +83,8 @@ def step(rate: float, began: float, seconds: float = 1.0, **facts: Any) -> list[
     """The logs of two pods that sent 10 s at a rate, and whose traces were visible after so many seconds."""
     traces = round(rate * 10 / 2)
     counts = dict.fromkeys(("sent", "accepted", "visible"), traces * 5)
-    known: dict[str, Any] = {"drain": 0.5, "traces": traces, "complete": True, "sending": 10.0, "whole": 12.0}
+    known: dict[str, Any] = {"drain": 0.5, "traces": traces, "complete": True, "whole": 12.0}
+    known |= {"duration": 10.0, "sending": 10.0}
     logs = []
     for number in range(2):
         share = Measured(
@@ -126,7 +128,7 @@ def test_a_step_whose_pods_did_not_send_together_is_sent_again_and_told() -> Non
     assert rate_after(apart, apart, steps_max=2) is None
     found = merged([apart, step(4, 1100.0)], URL, SEARCH, 30)
     assert [one["rate"] for one in found["capacity"]["steps"]] == [4]
-    assert found["problems"] == ["at 4 traces/s the pods began 3 s apart, which is another load"]
+    assert found["problems"] == ["at 4 traces/s its shares began 3 s apart, which is another load"]
     assert merged([apart], URL, SEARCH, 30)["capacity"]["rate"] is None
 
 
@@ -166,5 +168,26 @@ def test_the_steps_of_a_search_are_one_result_with_the_latencies_of_the_capacity
         ("send 8/s", 100.0, "pass"),
         ("send 16/s", 200.0, "warn"),
     ]
-    assert status(found, "capacity") == "pass"
+    assert status(found, "capacity") == "warn"
     assert not [one for one in found["findings"] if one["id"] == "load.shares"]
+
+
+@pytest.mark.parametrize("way", [{"rate": 4}, {"rate": None, "concurrency": 3}])
+def test_pods_that_did_not_send_together_are_not_one_load(way: dict[str, Any]) -> None:
+    counts = {"traces": 20, "sent": 100, "accepted": 100, "visible": 100}
+    found = merged([[log(1000.0, **counts), log(1040.0, **counts)]], URL, {**LOAD, **way}, 30)
+    assert (status(found, "shares"), status(found, "accepted"), found["load_class"]) == ("fail", "unknown", None)
+    assert "its shares began 40 s apart" in str(found["findings"])
+
+
+def test_the_time_until_a_pod_sends_counts_and_not_when_it_was_started() -> None:
+    counts = {"traces": 20, "sent": 100, "accepted": 100, "visible": 100}
+    assert status(result(log(1000.0, lead=40.0, **counts), log(1000.0, **counts)), "shares") == "fail"
+    together = result(log(1000.0, lead=40.0, **counts), log(1040.0, **counts))
+    assert not [one for one in together["findings"] if one["id"] == "load.shares"]
+
+
+def test_a_share_is_not_counted_twice() -> None:
+    twice = log(1000.0, projects=[{"id": "1", "name": "load-a-0", "kept": False}])
+    with pytest.raises(ProjectError, match="two pods told the same share of the load, load-a-0"):
+        result(twice, twice)
