@@ -25,7 +25,7 @@ options:
         default: api_key
   thresholds:
     description:
-      - Seconds that each stage may take. Longer is a warning, and for V(queue_delay) a failure.
+      - Seconds that each stage may take, above 0. Longer is a warning, and for V(queue_delay) a failure.
       - Where a default comes from is in RV(stages).
     type: dict
     suboptions:
@@ -51,10 +51,12 @@ options:
         description: From accepted to readable, 60 by default, as the P0 production checklist has it.
         type: float
       complete:
-        description: From accepted to complete, 60 by default, as the P0 production checklist has it.
+        description: From accepted to the last run complete, 60 by default, as the P0 production checklist has it.
         type: float
       queue_delay:
-        description: From received to inserted by the server's clocks, 60 by default, as the P0 checklist has it.
+        description:
+          - From received to inserted by the servers' clocks, 60 by default, as the P0 checklist has it.
+          - Where these clocks tell what cannot be, it is the time until the trace was first seen.
         type: float
       read:
         description: One query of runs, 2 by default, as the P0 production checklist has it.

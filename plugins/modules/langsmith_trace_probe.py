@@ -20,7 +20,9 @@ description:
     trusted in this order, after the answers of the API. The readiness needs C(list) of C(deployments) and
     C(statefulsets) in the API group C(apps) too; what may not be read is left out, and a warning names it.
   - A LangSmith that is not healthy is a result, not a failure of the module.
-  - With O(load) it sends a load in place of the one trace.
+  - With O(load) it sends a load in place of the one trace. O(project), O(feedback), O(compression) and O(thresholds)
+    are of the trace alone and refused then; O(wait_timeout) and O(wait_sleep) mean nothing.
+  - An C(http) URL that redirects is left at that, as the key would be sent in clear.
   - The module writes on each run, so its result is changed whenever it wrote. A write without an answer may have been
     done, so it counts as one, and what it may have left is removed too.
 extends_documentation_fragment:
@@ -76,11 +78,11 @@ options:
     choices: [none, zstd]
     default: none
   wait_timeout:
-    description: Seconds to wait for the traces to become readable and complete.
+    description: Seconds to wait for the traces to become readable and complete. With 0 it is looked for once.
     type: float
     default: 120
   wait_sleep:
-    description: Seconds before the second poll; the pauses grow to six times this.
+    description: Seconds before the second poll, above 0; the pauses grow to six times this.
     type: float
     default: 0.5
   release:
@@ -124,12 +126,27 @@ EXAMPLES = r"""
   ansible.builtin.assert:
     that: probe.healthy
     fail_msg: "{{ probe.findings | rejectattr('status', 'eq', 'pass') }}"
+
+- name: Send 20 traces per second for a minute
+  langsmith.aws.langsmith_trace_probe:
+    endpoint: https://langsmith.example.com
+    api_key_secret:
+      name: langsmith/acme-dev/api-key
+    region: us-east-1
+    load:
+      inventory: [https://langsmith.example.com]
+      rate: 20
+  register: sent
+
+- name: Stop where it was not carried
+  ansible.builtin.assert:
+    that: sent.load.findings | selectattr('status', 'in', ['fail', 'unknown']) | length == 0
 """
 
 RETURN = r"""
 healthy:
-  description: Whether no finding is V(fail) or V(unknown).
-  returned: when not in check mode
+  description: Whether no finding is V(fail) or V(unknown). What is late or was left behind is a V(warn).
+  returned: when not in check mode and without O(load)
   type: bool
 findings:
   description:
@@ -161,7 +178,8 @@ next_command:
 timings:
   description:
     - Seconds per stage as far as the probe came, by the names of O(thresholds), and V(total).
-    - V(visible) and V(complete) count from the acceptance of the trace, V(queue_delay) is by the server's clocks.
+    - V(visible) and V(complete) count from the acceptance of the trace, the latter until the last run is complete.
+    - V(queue_delay) is by the servers' clocks, and is missing where they tell what cannot be.
   returned: when not in check mode
   type: dict
 stages:
@@ -193,10 +211,14 @@ answers:
   elements: dict
 load:
   description:
-    - What a load was, and what came of it. V(plan), V(accepted), V(refused) by status, V(visible), V(lost),
-      V(duplicates), V(lost_ids), V(seconds), V(rates), V(percentiles), V(backlog), V(drain_seconds), V(capacity),
-      V(load_class), V(findings) and V(charts).
-  returned: when O(load) is given, and then none of the values above
+    - What a load was, and what came of it. There is no RV(healthy) with it, so look at V(findings).
+    - Its V(plan), and of what was sent V(traces), V(unsent_traces) and V(seconds).
+    - Of its runs V(sent), V(accepted), V(refused) by status, V(unanswered) by reason, V(visible), V(lost),
+      V(duplicates), V(stored_unaccepted), and the first V(lost_ids) and V(duplicate_ids).
+    - V(rates), V(percentiles) with their V(percentile_error), how many traces were V(watched) for them, V(backlog),
+      V(drain_seconds), V(capacity) and V(load_class).
+    - V(findings), V(charts), V(problems), V(interrupted), the V(projects) and what the V(sender) took.
+  returned: when O(load) is given, and then none of the values above; in check mode V(plan) alone
   type: dict
 would_send:
   description: What would be sent.
@@ -215,6 +237,7 @@ from ansible_collections.langsmith.aws.plugins.module_utils.clients.trace_probe 
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.errors import ProjectError
 from ansible_collections.langsmith.aws.plugins.module_utils.shell.aws_connection import AWS_ARG_SPEC, connected
 from ansible_collections.langsmith.aws.plugins.module_utils.shell.cluster_reach import reaching
+from ansible_collections.langsmith.aws.plugins.module_utils.shell.ending import interruptible
 from ansible_collections.langsmith.aws.plugins.module_utils.shell.load import LOAD_ARG_SPEC
 from ansible_collections.langsmith.aws.plugins.module_utils.shell.secret_reference import secret_reference
 from ansible_collections.langsmith.aws.plugins.module_utils.shell.trace_probe import PROBE_ARG_SPEC, check, check_load
@@ -253,10 +276,13 @@ def main() -> None:
         return value
 
     try:
-        if module.params["load"]:
-            result = send_load(module, read_secret)
-        else:
-            result = check(module.params, module.check_mode, read_secret, probe, connect)
+        with interruptible():
+            if module.params["load"]:
+                result = send_load(module, read_secret)
+            else:
+                result = check(module.params, module.check_mode, read_secret, probe, connect)
+    except KeyboardInterrupt:
+        module.fail_json(msg="langsmith_trace_probe: told to end before it had begun, or while it cleaned up")
     except (ValueError, ProjectError) as error:
         module.fail_json(msg=f"langsmith_trace_probe: {error}")
     module.exit_json(**result)

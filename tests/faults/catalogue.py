@@ -264,25 +264,29 @@ def _queue_tasks(world: World, count: int) -> None:
         pipe.execute()
 
 
-@contextlib.contextmanager
-def _lost_patch(world: World, _options: dict[str, Any]) -> Iterator[None]:
-    """Redis loses what it holds of the small trace's patches before a worker comes to them."""
-    world.services.stop("ingest-queue")
+def _lost_patches(*endings: str) -> Break:
+    """Redis loses the patches of runs whose names end so, before a worker comes to them."""
 
-    def lose() -> None:
-        until(lambda: world.redis.llen("asynq:{ingestion}:pending") >= 4, "posts and patches wait in the queue")
-        for key in world.redis.keys("smith:runs:*"):
-            patch = world.redis.hget(key, "patch")
-            if patch and not json.loads(patch)["fields"]["name"].endswith("large"):
-                world.redis.hdel(key, "patch")
-        world.services.start("ingest-queue")
+    @contextlib.contextmanager
+    def broken(world: World, _options: dict[str, Any]) -> Iterator[None]:
+        world.services.stop("ingest-queue")
 
-    thread = threading.Thread(target=lose)
-    thread.start()
-    try:
-        yield
-    finally:
-        thread.join()
+        def lose() -> None:
+            until(lambda: world.redis.llen("asynq:{ingestion}:pending") >= 4, "posts and patches wait in the queue")
+            for key in world.redis.keys("smith:runs:*"):
+                patch = world.redis.hget(key, "patch")
+                if patch and json.loads(patch)["fields"]["name"].endswith(endings):
+                    world.redis.hdel(key, "patch")
+            world.services.start("ingest-queue")
+
+        thread = threading.Thread(target=lose)
+        thread.start()
+        try:
+            yield
+        finally:
+            thread.join()
+
+    return broken
 
 
 @contextlib.contextmanager
@@ -327,7 +331,7 @@ def _in_turn(*hosts: str) -> Iterator[int]:
         def do_POST(self) -> None:
             turn["next"] += 1
             body = self.rfile.read(int(self.headers["Content-Length"]))
-            connection = http.client.HTTPConnection(hosts[turn["next"] % len(hosts)], clickhouse.HTTP_PORT, timeout=20)
+            connection = http.client.HTTPConnection(hosts[turn["next"] % len(hosts)], clickhouse.HTTP_PORT, timeout=60)
             kept = {name: self.headers[name] for name in ("X-ClickHouse-User", "X-ClickHouse-Key")}
             connection.request("POST", self.path, body, kept)
             answer = connection.getresponse()
@@ -355,7 +359,7 @@ FAULTS: tuple[Fault, ...] = (
         "a name that does not resolve", "dns", _nothing, options={"endpoint": "https://a.invalid", "connect_to": None}
     ),
     Fault("a closed port", "load-balancer", _closed_port),
-    Fault("dropped packets", "security-group", _dropped_packets, options={"connect_timeout": 1.0}),
+    Fault("dropped packets", "security-group", _dropped_packets, options={"connect_timeout": 6.0}),
     Fault("an expired certificate", "certificate", _expired_certificate),
     Fault("a firewall that blocks everything", "waf", _blocked("/*")),
     Fault("a firewall that blocks ingestion", "waf", _blocked("/api/v1/runs/multipart")),
@@ -387,7 +391,8 @@ FAULTS: tuple[Fault, ...] = (
         "unknown",
         {"wait_timeout": 40.0, "thresholds": {"visible": 2.0, "queue_delay": 2.0}},
     ),
-    Fault("a lost patch", "lost-patch", _lost_patch, "", {"wait_timeout": 20.0}),
+    Fault("a lost patch", "lost-patch", _lost_patches("probe", "step"), "", {"wait_timeout": 20.0}),
+    Fault("a lost patch of the child alone", "lost-patch", _lost_patches("step"), "", {"wait_timeout": 20.0}),
     Fault("a replica that is behind", "replica-lag", _replica_behind, "", {"wait_timeout": 10.0}),
 )
 

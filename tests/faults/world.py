@@ -183,7 +183,7 @@ class World:
 
     def sql(self, statement: str, host: str = "") -> str:
         """What a statement gives, its complaint where ClickHouse refuses it."""
-        connection = http.client.HTTPConnection(host or self.clickhouse_host, clickhouse.HTTP_PORT, timeout=20)
+        connection = http.client.HTTPConnection(host or self.clickhouse_host, clickhouse.HTTP_PORT, timeout=60)
         headers = {"X-ClickHouse-User": "default", "X-ClickHouse-Key": CLICKHOUSE_PASSWORD}
         try:
             target = "/?" + urlencode({"async_insert": 0})
@@ -296,7 +296,11 @@ def _answers(port: int) -> bool:
 
 def _address() -> str:
     """A loopback address of its own, since ClickHouse's ports are the real ones."""
-    return f"127.{150 + secrets.randbelow(100)}.{secrets.randbelow(256)}.{1 + secrets.randbelow(254)}"
+    while True:
+        address = f"127.{150 + secrets.randbelow(100)}.{secrets.randbelow(256)}.{1 + secrets.randbelow(254)}"
+        with socket.socket() as sock:
+            if sock.connect_ex((address, clickhouse.HTTP_PORT)):
+                return address
 
 
 def other_address() -> str:

@@ -25,6 +25,7 @@ from urllib.parse import urlsplit
 
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.forwarding import DialError
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.langsmith import blank
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.seconds import MOST_SECONDS, is_time
 
 #: Connects to a host and port within seconds, in place of resolving and connecting. Raises DialError or OSError.
 Dial = Callable[[str, int, float], socket.socket]
@@ -86,10 +87,13 @@ class Answer:
         """The media type in lower case without its parameters; empty where none was sent."""
         return self.headers.get("content-type", "").partition(";")[0].strip().lower()
 
+    def text(self) -> str:
+        """The body for a message; what it repeats of the caller's key is blanked."""
+        return blank(self.body.decode("utf-8", "replace"), self.sent)
+
     def head(self, characters: int = 200) -> str:
-        """The start of the body on one line, for a message; what it repeats of the caller's key is blanked."""
-        told = blank(self.body.decode("utf-8", "replace"), self.sent)
-        return " ".join(told[: characters * 4].split())[:characters]
+        """The start of its text on one line."""
+        return " ".join(self.text()[: characters * 4].split())[:characters]
 
     def told(self, name: str) -> str:
         """A header for a message, empty where it was not sent; blanked as the body's start is."""
@@ -97,7 +101,10 @@ class Answer:
 
     def json(self) -> Any:
         """The body as JSON. Raises ``ValueError`` when it is something else, an HTML page say."""
-        return json.loads(self.body)
+        try:
+            return json.loads(self.body)
+        except RecursionError as error:
+            raise ValueError("it is nested too deeply to be read") from error
 
 
 class HttpError(Exception):
@@ -187,8 +194,9 @@ class HttpClient:
         timeout: float = 30,
         dial: Dial | None = None,
     ) -> None:
-        if connect_timeout <= 0 or timeout <= 0:
-            raise ValueError(f"timeout {timeout:g} and connect_timeout {connect_timeout:g}: give seconds above 0")
+        if not is_time(connect_timeout) or not is_time(timeout):
+            limits = f"give seconds above 0, {MOST_SECONDS:.0f} at most"
+            raise ValueError(f"timeout {timeout:g} and connect_timeout {connect_timeout:g}: {limits}")
         parts = urlsplit(origin)
         if parts.scheme not in _PORTS or not parts.hostname:
             raise ValueError(f"{origin!r} is no URL of the form https://name[:port]/path")
@@ -303,17 +311,15 @@ class HttpClient:
             left = deadline - time.monotonic()
             if left <= 0:
                 break
-            sock = socket.socket(family, socket.SOCK_STREAM)
-            # An address that swallows packets must not use up the time of those after it.
-            sock.settimeout(left / (len(addresses) - position))
             try:
-                sock.connect(address)
+                # An address that swallows packets must not use up the time of those after it.
+                sock = _open(family, address, left / (len(addresses) - position))
             except OSError as error:
-                sock.close()
-                last = _tcp_failure(error, f"{address[0]} port {address[1]}")
+                # What an address answers, or does not, tells more than that there is no way to another.
+                if position == 0 or not _is_no_way(error):
+                    last = _tcp_failure(error, f"{address[0]} port {address[1]}")
                 continue
             marks["connect"] = time.monotonic() - resolved
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             return sock
         raise last
 
@@ -440,6 +446,23 @@ def split_address(address: str) -> tuple[str, int]:
     return host, int(port)
 
 
+def join_address(host: str, port: int) -> str:
+    """A pair as ``host:port`` or ``[v6]:port``."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _open(family: int, address: Any, seconds: float) -> socket.socket:
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.settimeout(seconds)
+        sock.connect(address)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
 def _connect(host: str, port: int, timeout: float) -> socket.socket:
     return socket.create_connection((host, port), timeout=timeout)
 
@@ -469,10 +492,12 @@ def _resolve(host: str, port: int, seconds: float) -> list[tuple[int, Any]]:
     try:
         found = outcome.get(timeout=max(seconds, 0.001))
     except queue.Empty as error:
-        raise _Failure("dns", f"no answer for {host} within {seconds:.1f} s", timed_out=True) from error
+        raise _Failure("dns", f"no resolver answered for {host} within {seconds:.1f} s", timed_out=True) from error
     if isinstance(found, list):
         return found
     detail = getattr(found, "strerror", None) or str(found)
+    if getattr(found, "errno", None) == socket.EAI_AGAIN:
+        raise _Failure("dns", f"no resolver answered for {host}: {detail}") from found
     raise _Failure("dns", f"{host} does not resolve: {detail}") from found
 
 
@@ -481,7 +506,13 @@ def _tcp_failure(error: OSError, where: str) -> _Failure:
         return _Failure("tcp", f"no connection to {where} in time; packets are dropped on the way", timed_out=True)
     if isinstance(error, ConnectionRefusedError):
         return _Failure("tcp", f"{where} refused the connection; nothing listens there")
+    if _is_no_way(error):
+        return _Failure("tcp", f"this machine has no way to {where}: {error.strerror or error}")
     return _Failure("tcp", f"cannot connect to {where}: {error.strerror or error}")
+
+
+def _is_no_way(error: OSError) -> bool:
+    return not isinstance(error, (TimeoutError, ConnectionError))
 
 
 def _certificate_reason(error: ssl.SSLCertVerificationError, host: str, shown: dict[str, str]) -> str:

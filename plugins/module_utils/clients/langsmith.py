@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from ansible_collections.langsmith.aws.plugins.module_utils.clients.http_client import HttpClient
 from ansible_collections.langsmith.aws.plugins.module_utils.clients.observing import observe
@@ -128,12 +128,20 @@ class LangSmith:
         """``GET /feedback``: what was said of a run."""
         return self._call("feedback_listed", "GET", f"{self.endpoint.api}/feedback?{urlencode({'run': run_id})}")
 
+    def delete_feedback(self, feedback_id: str) -> Reply:
+        """``DELETE /feedback/{id}``."""
+        return self._call("cleanup", "DELETE", f"{self.endpoint.api}/feedback/{feedback_id}")
+
     def download(self, stage: str, address: str) -> Reply:
         """A payload by the address that a run gave for it, without a key as the address is one itself."""
-        origin, path = self.endpoint.resolve(address)
-        if self._http.is_for(origin):
+        try:
+            origin, path = self.endpoint.resolve(address)
+            elsewhere = None if self._http.is_for(origin) else self._http.for_origin(origin)
+        except ValueError as error:
+            request, reason = f"GET {address.partition('?')[0][:200]}", f"this is no address: {error}"
+            return Reply(Observed(stage, request, phase="address", reason=reason, at=self.clock()))
+        if elsewhere is None:
             return self._call(stage, "GET", path, anonymous=True)
-        elsewhere = self._http.for_origin(origin)
         try:
             return self._call(stage, "GET", path, anonymous=True, http=elsewhere)
         finally:
@@ -141,7 +149,8 @@ class LangSmith:
 
     def delete_project(self, project_id: str) -> Reply:
         """``DELETE /sessions/{id}``; the runs in it are removed some time later."""
-        return self._call("cleanup", "DELETE", f"{self.endpoint.api}/sessions/{project_id}")
+        # The id is a server's.
+        return self._call("cleanup", "DELETE", f"{self.endpoint.api}/sessions/{quote(project_id, safe='')}")
 
     def delete_traces(self, project_id: str, trace_ids: Sequence[str]) -> Reply:
         """``POST /runs/delete``: traces of a project that stays."""

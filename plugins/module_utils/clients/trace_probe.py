@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any
 
 from ansible_collections.langsmith.aws.plugins.module_utils.clients.cluster_state import Cluster
-from ansible_collections.langsmith.aws.plugins.module_utils.clients.http_client import HttpClient
+from ansible_collections.langsmith.aws.plugins.module_utils.clients.http_client import HttpClient, join_address
 from ansible_collections.langsmith.aws.plugins.module_utils.clients.langsmith import LangSmith, Reply
 from ansible_collections.langsmith.aws.plugins.module_utils.clients.probe_notebook import Notebook
 from ansible_collections.langsmith.aws.plugins.module_utils.clients.trace_reading import Reading
@@ -75,6 +75,8 @@ class TraceProbe:
         self._sent: dict[str, trace.Run] = {}
         #: The traces that may be there, whether an answer said so or none came.
         self._traces: set[str] = set()
+        #: The feedback that may be there.
+        self._feedback = ""
         self._root_document: Any = None
 
     def run(self) -> Outcome:
@@ -110,7 +112,9 @@ class TraceProbe:
 
     def _reach(self) -> bool:
         notes, api = self._notes, self._api
-        if notes.note(api.front_door()).observed.phase in ("dns", "tcp", "tls"):
+        first = notes.note(api.front_door()).observed
+        if first.phase in ("dns", "tcp", "tls") or (first.is_redirect and api.endpoint.is_plain):
+            # What comes next has the key with it, which is for TLS where that is where the redirect leads.
             return False
         info = notes.note(api.info())
         version, flags = documents.server_facts(info.document)
@@ -140,15 +144,17 @@ class TraceProbe:
         self._project = _Project(str(uuid.uuid4()), name, created=True)
         reply = self._notes.note(self._api.create_project(self._project.id, name))
         if reply.observed.succeeded:
-            self._project.id = documents.text(reply.document, "id") or self._project.id
+            # Whatever is told of a project with another name is not this one, which may be removed in the end.
+            self._project.id = documents.id_of([reply.document], name) or self._project.id
             self._project.tenant = documents.text(reply.document, "tenant_id")
             self._project.confirmed = True
         elif reply.observed.status == 409:
             found = self._notes.note(self._api.projects("project_lookup", name=name))
-            self._project.id = documents.first_id(found.document)
-            self._project.confirmed = bool(self._project.id)
+            known = documents.id_of(found.document, name)
+            self._project.confirmed = bool(known)
             # A name that nobody else knows is taken by a request that something on the way has repeated.
             self._project.created = not self._settings.project
+            self._project.id = known or (self._project.id if self._project.created else "")
         elif not may_have_written(reply.observed):
             self._project = _Project()
         return self._project.confirmed
@@ -238,24 +244,39 @@ class TraceProbe:
             reading.ask_around(self._control_project, lambda: self._post("repeat_after", "post", small))
         reading.fetch()
         self._root_document = reading.root
-        if self._settings.feedback and self._notes.runs["root"].visible_after is not None:
-            reading.try_feedback()
+        root = self._notes.runs["root"]
+        if self._settings.feedback and root.visible_after is not None and self._send_feedback(root.run_id):
+            reading.await_feedback(self._feedback)
+
+    def _send_feedback(self, run_id: str) -> bool:
+        # Noted before it is sent, as that may be the last thing done.
+        self._feedback = str(uuid.uuid4())
+        reply = self._api.create_feedback(run_id, run_id, self._feedback)
+        if not may_have_written(reply.observed):
+            self._feedback = ""
+        return self._notes.passes(reply)
 
     def _clean_up(self) -> None:
         project = self._project
         if self._settings.keep or not project.id:
             return
-        if self._settings.project:
-            # Whoever named it may have others send to it, so it stays even where it is of this probe's making.
-            if self._traces:
-                self._notes.note(self._api.delete_traces(project.id, sorted(self._traces)))
+        if not self._settings.project:
+            project.removed = self._removed(self._api.delete_project(project.id), project.confirmed)
             return
-        reply = self._api.delete_project(project.id)
-        never_there = reply.observed.status == 404 and not project.confirmed
+        # Whoever named it may have others send to it, so it stays even where it is of this probe's making.
+        if self._feedback:
+            listed = self._notes.evidence.feedback_after is not None
+            self._removed(self._api.delete_feedback(self._feedback), listed)
+        if self._traces:
+            self._notes.note(self._api.delete_traces(project.id, sorted(self._traces)))
+
+    def _removed(self, reply: Reply, confirmed: bool) -> bool:
+        """Whether it is gone; what no answer confirmed may never have been there."""
+        never_there = reply.observed.status == 404 and not confirmed
         if never_there:
             reply = replace(reply, observed=replace(reply.observed, stage="cleanup_in_vain"))
         self._notes.note(reply)
-        project.removed = reply.observed.succeeded or never_there
+        return reply.observed.succeeded or never_there
 
     def _trace_url(self, root: SentRun | None) -> str:
         if root is None:
@@ -298,8 +319,7 @@ def probe(
     """
     http = HttpClient(endpoint.origin, **connection)
     compressor = zstd() if settings.compression == "zstd" else None
-    address = "{}:{}".format(*http.address)
-    place = Place(endpoint.url, address, settings.namespace, settings.release, settings.clickhouse)
+    place = Place(endpoint.url, join_address(*http.address), settings.namespace, settings.release, settings.clickhouse)
     try:
         return TraceProbe(LangSmith(http, endpoint, authorization), place, settings, cluster, compressor).run()
     finally:

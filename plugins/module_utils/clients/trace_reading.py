@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import hashlib
 import time
-import uuid
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -90,6 +89,7 @@ class Reading:
         complete = run.complete_after
         if complete is None and status == "success":
             complete = since
+        inserted = documents.text(document, "inserted_at") or run.inserted
         return replace(
             run,
             visible_after=since if run.visible_after is None else run.visible_after,
@@ -97,7 +97,8 @@ class Reading:
             # A replica that lags may show an older state than another did.
             status=run.status if complete is not None and status != "success" and run.status else status,
             received=documents.text(document, "trace_first_received_at") or run.received,
-            inserted=documents.text(document, "inserted_at") or run.inserted,
+            inserted=inserted,
+            inserted_by=run.inserted_by if inserted == run.inserted else since,
         )
 
     def _note_missing(self, runs: list[SentRun]) -> None:
@@ -172,15 +173,13 @@ class Reading:
         reply = self._notes.note(self._api.download("download_attachment", address))
         return hashlib.sha256(reply.body).hexdigest() if reply.observed.succeeded else None
 
-    def try_feedback(self) -> None:
-        """A feedback on the root run, and its listing."""
+    def await_feedback(self, feedback_id: str) -> None:
+        """Wait until a feedback on the root run is listed."""
         run_id = self._notes.runs["root"].run_id
-        if not self._notes.passes(self._api.create_feedback(run_id, run_id, str(uuid.uuid4()))):
-            return
         started = self._api.clock()
         for _pause in self._pauses(started):
             reply = self._api.feedback(run_id)
-            if documents.first_id(reply.document):
+            if feedback_id in documents.ids(reply.document):
                 self._notes.add(feedback_after=self._api.clock() - started)
                 break
         self._notes.note(reply)

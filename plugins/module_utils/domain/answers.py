@@ -13,10 +13,10 @@ class Observed:
     """What one request brought.
 
     ``stage`` is the question that it answers. ``status`` is ``None`` where no answer came; then ``phase`` (dns, tcp,
-    tls or http) and ``reason`` say why. ``head`` is the start of the body, ``shape`` the JSON type of the whole body
-    (object, array, other) or empty where it is no JSON. ``seconds`` is how long the request took, ``connecting`` the
-    part of it for name, connection and handshake, ``handshake`` that for TLS alone, and ``at`` when it ended, all in
-    seconds, ``at`` since the first one.
+    tls or http, or address where what was to be asked is none) and ``reason`` say why. ``head`` is the start of the
+    body, ``shape`` the JSON type of the whole body (object, array, other) or empty where it is no JSON. ``seconds`` is
+    how long the request took, ``connecting`` the part of it for name, connection and handshake, ``handshake`` that for
+    TLS alone, and ``at`` when it ended, all in seconds, ``at`` since the first one.
     """
 
     stage: str
@@ -39,6 +39,11 @@ class Observed:
     def succeeded(self) -> bool:
         """Whether the status is one of 2xx."""
         return self.status is not None and 200 <= self.status < 300
+
+    @property
+    def is_redirect(self) -> bool:
+        """Whether the status is one of 3xx."""
+        return self.status is not None and 300 <= self.status < 400
 
     @property
     def is_html(self) -> bool:

@@ -87,12 +87,23 @@ def check_load(
     say: Callable[[str], None],
 ) -> dict[str, Any]:
     """The module's result of a load. Raises ``ValueError`` for an option, ProjectError where nothing was sent."""
+    _refuse_options_of_a_probe(params)
     if check_mode:
         plan_of_load = load.plan(params)
         return {"changed": True, "would_send": plan_of_load["says"], "load": {"plan": plan_of_load}}
     queue = counters_url(params["release"], params["namespace"]) if params["kubeconfig"] else ""
     headers = key_headers(api_key(params, read_secret), params["workspace_id"])
     return load.run(params, headers, send, queue_url=queue, say=say)
+
+
+def _refuse_options_of_a_probe(params: Mapping[str, Any]) -> None:
+    """Raises ``ValueError`` for an option that a load would take no notice of."""
+    told = {**params, "thresholds": [limit for limit in (params["thresholds"] or {}).values() if limit is not None]}
+    given = [name for name in ("project", "feedback", "thresholds") if told[name]]
+    if given:
+        raise ValueError(f"{', '.join(given)}: a load has no such option; leave it away")
+    if params["compression"] != "none":
+        raise ValueError("compression: a load is compressed by load.compression; leave the other away")
 
 
 def api_key(params: Mapping[str, Any], read_secret: Callable[[str, str], str]) -> str:

@@ -39,7 +39,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Said:
-    """One answer. ``raw`` is sent as it is before the connection is cut; ``silent`` says nothing until the end."""
+    """One answer. ``raw`` is sent as it is before the connection is cut; ``silent`` says no more until the end."""
 
     status: int = 200
     body: bytes = b""
@@ -61,6 +61,8 @@ def page(status: int, server: str = "awselb/2.0", **headers: str) -> Said:
 
 
 SILENCE = Said(silent=True)
+#: Silence that wakes who waits: an ``impatient`` client takes its time for over, an interrupted one finds that out.
+OVERDUE = Said(silent=True, raw=(b"\0 no answer comes \0",))
 
 Script = Callable[[Asked], Said]
 
@@ -113,13 +115,13 @@ def serve(script: Script, certificate: tuple[Path, Path] | None = None) -> Itera
         do_GET = do_POST = do_PATCH = do_DELETE = answer  # noqa: N815
 
         def say(self, answer: Said) -> None:
-            if answer.silent:
-                over.wait()
             if answer.silent or answer.raw is not None:
                 for piece in answer.raw or ():
                     self.wfile.write(piece)
                     self.wfile.flush()
                     over.wait(0.05)
+                if answer.silent:
+                    over.wait()
                 self.close_connection = True
                 return
             self.send_response_only(answer.status)
@@ -146,7 +148,7 @@ def serve(script: Script, certificate: tuple[Path, Path] | None = None) -> Itera
         with suppress(OSError):
             server.shutdown()
         server.server_close()
-        thread.join(5)
+        thread.join()
 
 
 @dataclass(frozen=True)

@@ -117,6 +117,12 @@ class ScriptedLangSmith:
     def get_feedback(self, asked: Asked) -> Said:
         return said([entry for entry in self.feedback if entry["run_id"] in asked.query["run"]])
 
+    def delete_feedback_by_id(self, asked: Asked) -> Said:
+        wanted = asked.path.rpartition("/")[2]
+        known = [entry for entry in self.feedback if entry["id"] == wanted]
+        self.feedback = [entry for entry in self.feedback if entry["id"] != wanted]
+        return said({}) if known else said({"detail": "Feedback not found"}, 404)
+
     def post_runs_multipart(self, asked: Asked) -> Said:
         self.encodings.append(asked.headers.get("content-encoding", ""))
         parts = _parts(asked)
@@ -154,7 +160,7 @@ class ScriptedLangSmith:
         return said(self._shown(run)) if run is not None and self.visible(run) else NOT_FOUND
 
     def _shown(self, run: dict[str, Any]) -> dict[str, Any]:
-        times = {"trace_first_received_at": "2026-11-21T10:00:00.000000", "inserted_at": "2026-11-21T10:00:01.250000"}
+        times = {"trace_first_received_at": "2026-11-21T10:00:00.000000", "inserted_at": "2026-11-21T10:00:00.000100"}
         path = {"app_path": f"/o/{TENANT}/projects/p/{run.get('session_id')}/r/{run.get('id')}"}
         return self.stored({**times, **path, **run})
 

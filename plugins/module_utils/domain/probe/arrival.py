@@ -13,7 +13,6 @@ from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe.evidenc
     Evidence,
     SentRun,
     is_lost,
-    seconds_between,
 )
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe.layers import (
     UNKNOWN,
@@ -37,13 +36,14 @@ FULL_DISK_PCT = 1.0
 
 
 def stored(evidence: Evidence) -> list[Judged]:
-    """Whether the traces became readable and complete."""
+    """Whether the traces became readable, and every run of them complete."""
     if evidence.get("read") is None:
         return []
     judged = []
-    for run in (evidence.run("root"), evidence.run("large")):
-        if run is not None:
-            judged += [_visible(evidence, run), *_complete(evidence, run)]
+    for run in evidence.runs:
+        # Whether the child came along has a rule of its own.
+        judged += [_visible(evidence, run)] if run.role != "child" else []
+        judged += _complete(evidence, run)
     return judged
 
 
@@ -63,12 +63,11 @@ def _visible(evidence: Evidence, run: SentRun) -> Judged:
 
 
 def _complete(evidence: Evidence, run: SentRun) -> list[Judged]:
-    small = run.role == "root"
-    patch = evidence.get("patch_small" if small else "patch_large")
+    patch = evidence.get("patch_large" if run.role == "large" else "patch_small")
     # A patch that was refused has its own finding; a second one would blame the queue for what never reached it.
     if run.visible_after is None or patch is None or not patch.succeeded:
         return []
-    rule = "complete" if small else "complete_large"
+    rule = "complete" if run.role == "root" else f"complete_{run.role}"
     expected = "status success"
     if run.complete_after is not None:
         observed = f"status success after {run.complete_after:.1f} s"
@@ -92,14 +91,20 @@ def child(evidence: Evidence) -> list[Judged]:
     if evidence.missing_until:
         observed += f"; until {evidence.missing_until:.1f} s after they were accepted, queries missed runs of before"
     expected = f"1 each time, after {limit:g} s at most"
-    if set(evidence.children) != {1}:
+    if found.visible_after is None:
+        observed += "; no poll found it by its id"
+    if set(evidence.children) != {1} or found.visible_after is None:
         lost = "the root arrived and its child did not, though sent together"
         lag = lagging(evidence) or Blame(UNKNOWN, command=commands.stored(place, found.run_id), why=lost)
         return [wrong("child", lag, place, found.run_id, observed, expected)]
-    if evidence.missing_until <= limit:
-        return [passed("child", "replica-lag", found.run_id, observed, expected)]
     source = thresholds.source("visible", limit)
-    return [wrong("child", _LAG, place, found.run_id, observed, expected, status="warn", source=source)]
+    if evidence.missing_until > limit:
+        return [wrong("child", _LAG, place, found.run_id, observed, expected, status="warn", source=source)]
+    if root.visible_after <= limit < found.visible_after:
+        observed += f"; readable after {found.visible_after:.1f} s"
+        late = _late(evidence, found)
+        return [wrong("child", late, place, found.run_id, observed, expected, status="warn", source=source)]
+    return [passed("child", "replica-lag", found.run_id, observed, expected)]
 
 
 def _failed_query(evidence: Evidence, failed: Observed, found: SentRun) -> Judged:
@@ -118,13 +123,13 @@ def lagging(evidence: Evidence) -> Blame | None:
 
 
 def queue_delay(evidence: Evidence) -> list[Judged]:
-    """Received to inserted by the server's clocks, or the bound that the probe's own clock gives."""
+    """Received to inserted by the servers' clocks, or the bound that the probe's own clock gives."""
     run = evidence.run("root")
     if run is None or run.visible_after is None:
         return []
-    measured = seconds_between(run.received, run.inserted)
+    measured = evidence.measured_delay(run)
     delay = run.visible_after if measured is None else measured
-    how = "at most, by the first poll that saw it; the server tells no inserted_at" if measured is None else "measured"
+    how = f"at most, by the first poll that saw it; {_untold(run)}" if measured is None else "measured"
     limit = evidence.thresholds["queue_delay"]
     observed, expected, source = f"{delay:.1f} s ({how})", f"under {limit:g} s", thresholds.source("queue_delay", limit)
     if delay < limit:
@@ -138,6 +143,14 @@ def queue_delay(evidence: Evidence) -> list[Judged]:
     return [wrong("queue_delay", found, place, run.run_id, observed, expected, source=source)]
 
 
+def _untold(run: SentRun) -> str:
+    """Why the servers' clocks do not measure a delay."""
+    told = run.told_delay
+    if told is None:
+        return "the server tells no inserted_at"
+    return f"by the servers' clocks it was {told:.1f} s, which cannot be, so they differ"
+
+
 def _slow_unseen(evidence: Evidence) -> Blame:
     why = "whether it waited for a worker, or the worker for ClickHouse, only the workers' own times tell"
     return Blame(UNKNOWN, command=commands.worker_times(evidence.place), why=why)
@@ -145,13 +158,13 @@ def _slow_unseen(evidence: Evidence) -> Blame:
 
 def _late(evidence: Evidence, run: SentRun) -> Blame:
     """Who is slow where a run became readable, but late: the server's own clocks say on which side of ClickHouse."""
-    place, delay, late = evidence.place, seconds_between(run.received, run.inserted), run.visible_after or 0.0
+    place, delay, late = evidence.place, evidence.measured_delay(run), run.visible_after or 0.0
     if delay is not None and delay > late / 2:
         return slow_part(evidence, delay, evidence.thresholds["visible"]) or _slow_unseen(evidence)
     if evidence.polls and min(evidence.polls) > evidence.thresholds["read"]:
         return blame(evidence, "clickhouse-read", "post_small")
     if delay is None:
-        return Blame(UNKNOWN, command=commands.stored(place, run.run_id), why="when it was inserted is not told")
+        return Blame(UNKNOWN, command=commands.stored(place, run.run_id), why=_untold(run))
     why = (
         f"by the server's clocks it was inserted after {delay:.1f} s, so either ClickHouse is slow to write what it "
         "took, or the replica that was asked is behind"
@@ -172,6 +185,14 @@ def _unpatched(evidence: Evidence, run: SentRun) -> Blame:
 def _nobody(evidence: Evidence, run: SentRun) -> Blame:
     """What is known, and the command that decides what is open."""
     place, told = evidence.place, counters(evidence)
+    small = _small(evidence, run)
+    if small and queue_trend(evidence) in ("", "unclear"):
+        advice = (
+            "blob-write where the log tells of the bucket, redis where nothing waits and nothing is tried again: the "
+            "workers' log, then the queue's counters"
+        )
+        command = f"{commands.worker_log(place, run.run_id)}; {commands.queue(place)}"
+        return Blame(UNKNOWN, small, advice, command, f"queue: {told}" if told else _unread(evidence))
     if not told:
         return Blame(UNKNOWN, command=commands.queue(place), why=_unread(evidence))
     if queue_trend(evidence) == "growing" and stored_meanwhile(evidence) is None:
@@ -208,14 +229,20 @@ def _disk_is_full(evidence: Evidence, _run: SentRun) -> Blame | None:
     return Blame(found.layer, found.witness, why=f"ClickHouse has {free:.1f} % of its disk free")
 
 
-def _small_arrived(evidence: Evidence, run: SentRun) -> Blame | None:
+def _small(evidence: Evidence, run: SentRun) -> str:
+    """What a large run that never appeared has beside it: a small one that is complete. Empty for any other."""
     root = evidence.run("root")
-    if run.role != "large" or root is None or root.complete_after is None:
+    if run.role != "large" or run.visible_after is not None or root is None or root.complete_after is None:
+        return ""
+    return f"the small trace of the same moment is complete after {root.complete_after:.1f} s"
+
+
+def _payload_stuck(evidence: Evidence, run: SentRun) -> Blame | None:
+    # What cannot be stored is tried again or not let go; what nobody has in hand was lost, or waits for a worker.
+    small = _small(evidence, run)
+    if not small or queue_trend(evidence) not in ("retrying", "held"):
         return None
-    if queue_trend(evidence) == "empty":
-        # What cannot be stored is tried again, so a large trace that nobody tries again was lost.
-        return None
-    return Blame("blob-write", f"the small trace of the same moment is complete after {root.complete_after:.1f} s")
+    return Blame("blob-write", small, why=f"queue: {counters(evidence)}")
 
 
 def _queue_tells(evidence: Evidence, _run: SentRun) -> Blame | None:
@@ -240,10 +267,10 @@ def _gone(evidence: Evidence, told: str) -> Blame | None:
 
 
 def _patch_lost(evidence: Evidence, run: SentRun) -> Blame | None:
-    other = evidence.run("large" if run.role == "root" else "root")
+    other = next((one for one in evidence.runs if one.role != run.role and one.complete_after is not None), None)
     arrived = f"the run's posts arrived after {run.visible_after:.1f} s" if run.visible_after is not None else ""
-    if other is not None and other.complete_after is not None:
-        return Blame("lost-patch", f"{arrived}, and the patch of the other trace too")
+    if other is not None:
+        return Blame("lost-patch", f"{arrived}, and the patch of the {other.role} run too")
     if queue_trend(evidence) == "empty":
         return Blame("lost-patch", f"{arrived}, and nothing waits any more: {counters(evidence)}")
     return None
@@ -267,7 +294,7 @@ def _and_pods(evidence: Evidence, told: str) -> str:
 #: In the order of trust: an answer of the API, the queue's counters, the pods.
 _KEPT: tuple[Callable[[Evidence, SentRun], Blame | None], ...] = (
     _reads_died,
-    _small_arrived,
+    _payload_stuck,
     _disk_is_full,
     _queue_tells,
     _workers_down,

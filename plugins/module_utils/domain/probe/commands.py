@@ -102,4 +102,6 @@ def _metrics(place: Place, what: str, port: int, path: str, chosen: str = "") ->
 
 
 def _forward(place: Place, what: str, port: int) -> str:
-    return f"{place.kubectl(f'port-forward {what} {port}')} & sleep 3"
+    """A way to a port from this machine, and a wait until something answers at its end, 15 s at most."""
+    wait = f"curl -s -o /dev/null --retry 15 --retry-delay 1 --retry-connrefused http://127.0.0.1:{port}/"
+    return f"{place.kubectl(f'port-forward {what} {port}')} & {wait}"

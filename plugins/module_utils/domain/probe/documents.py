@@ -4,14 +4,16 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Any
 
 
 def text(document: Any, name: str) -> str:
-    """A field of an object as text; empty where it is missing or no text."""
+    """A field of an object as text that can be written; empty where it is missing or no text."""
     value = document.get(name) if isinstance(document, dict) else None
-    return value if isinstance(value, str) else ""
+    # JSON may hold half of a character, which no file and no terminal takes.
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else ""
 
 
 def server_facts(document: Any) -> tuple[str, dict[str, bool]]:
@@ -22,9 +24,19 @@ def server_facts(document: Any) -> tuple[str, dict[str, bool]]:
 
 
 def first_id(document: Any) -> str:
-    """The id of an array's first object; empty where there is none."""
-    first = document[0] if isinstance(document, list) and document else None
-    return text(first, "id")
+    """The id of an array's first object, whichever that is; empty where there is none."""
+    return next(iter(ids(document)), "")
+
+
+def id_of(document: Any, name: str) -> str:
+    """The id of the object with that name in an array; empty where there is none, whatever else was listed."""
+    named = [entry for entry in document if text(entry, "name") == name] if isinstance(document, list) else []
+    return first_id(named)
+
+
+def ids(document: Any) -> list[str]:
+    """The ids of an array's objects; an empty one for each that has none."""
+    return [text(entry, "id") for entry in document] if isinstance(document, list) else []
 
 
 def runs_by_id(document: Any) -> dict[str, dict[str, Any]]:
@@ -57,8 +69,7 @@ def background_queue(document: Any) -> dict[str, int]:
 
 def free_disk(document: Any) -> float | None:
     """Percent of ClickHouse's disk that are free out of ``/info/health``; ``None`` where it does not tell."""
-    value = document.get("clickhouse_disk_free_pct") if isinstance(document, dict) else None
-    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+    return _number(document.get("clickhouse_disk_free_pct")) if isinstance(document, dict) else None
 
 
 def histogram(exposition: str, name: str) -> tuple[float, float] | None:
@@ -68,14 +79,21 @@ def histogram(exposition: str, name: str) -> tuple[float, float] | None:
 
 
 def _series(exposition: str, name: str) -> list[float]:
-    lines = re.findall(rf"^{name}(?:\{{([^}}]*)\}})? ([0-9.eE+-]+)", exposition, re.MULTILINE)
+    number = r"[0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]{1,2})?"
+    lines = re.findall(rf"^{name}(?:\{{([^}}]*)\}})? ({number})(?:\s|$)", exposition, re.MULTILINE)
     return [float(value) for labels, value in lines if "store=" not in labels or 'store="clickhouse"' in labels]
 
 
 def _counts(document: Any, names: tuple[str, ...]) -> dict[str, int]:
     told = document if isinstance(document, dict) else {}
-    return {name: int(told[name]) for name in names if _is_number(told.get(name))}
+    counts = {name: _number(told.get(name)) for name in names}
+    return {name: int(count) for name, count in counts.items() if count is not None}
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+def _number(value: Any) -> float | None:
+    """A number as JSON has them; ``None`` for anything else, and for one without an end or a bound."""
+    try:
+        number = float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else math.nan
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None

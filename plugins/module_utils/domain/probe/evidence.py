@@ -34,7 +34,8 @@ class SentRun:
 
     ``visible_after`` and ``complete_after`` are seconds from the acceptance of its trace's posts to the poll that first
     showed it at all and with status success, ``None`` where that never came. ``received`` and ``inserted`` are the
-    server's own times (ISO 8601, UTC where they name no zone) or empty. Hashes are SHA-256 (hex); a ``found_`` one is
+    servers' own times (ISO 8601, UTC where they name no zone) or empty; ``inserted_by`` (seconds from the acceptance)
+    is the poll that told the latter. Hashes are SHA-256 (hex); a ``found_`` one is
     ``None`` where the payload could not be read and empty where the run had none.
     """
 
@@ -49,9 +50,15 @@ class SentRun:
     status: str = ""
     received: str = ""
     inserted: str = ""
+    inserted_by: float = 0.0
     found_inputs: str | None = None
     found_outputs: str | None = None
     found_attachment: str | None = None
+
+    @property
+    def told_delay(self) -> float | None:
+        """Seconds from received to inserted as the servers tell it, true or not; ``None`` where they do not."""
+        return seconds_between(self.received, self.inserted)
 
 
 @dataclass(frozen=True)
@@ -138,6 +145,16 @@ class Evidence:
     def run(self, role: Role) -> SentRun | None:
         """The run of that role, ``None`` where it was not sent."""
         return next((run for run in self.runs if run.role == role), None)
+
+    def measured_delay(self, run: SentRun) -> float | None:
+        """Seconds from received to inserted by the servers' clocks; ``None`` where they tell none that can be true.
+
+        Each time may be of another machine's clock, and the probe's own clock bounds what lies between them: the run
+        was received after it was sent, and inserted before it was seen.
+        """
+        told, post = run.told_delay, self.get("post_large" if run.role == "large" else "post_small")
+        sending = post.seconds if post is not None else 0.0
+        return told if told is not None and 0 <= told <= sending + run.inserted_by else None
 
     def pods(self, component: str) -> str:
         """How many pods of a component are ready, as a sentence; empty where it is not known."""

@@ -11,6 +11,7 @@ from typing import Any
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.endpoint import ClickHouse
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe.evidence import Evidence
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe.thresholds import LIMITS
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.seconds import MOST_SECONDS, is_time
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,7 @@ class Settings:
     """What to do: ``project`` empty for one of the probe's own; times in seconds, ``thresholds`` by stage.
 
     ``compression`` is ``none`` or ``zstd``. ``namespace`` and ``release`` are where the installation is in Kubernetes,
-    ``clickhouse`` is what its commands ask.
+    ``clickhouse`` is what its commands ask. Raises ``ValueError`` for a wait that is no time.
     """
 
     project: str = ""
@@ -31,6 +32,11 @@ class Settings:
     namespace: str = "langsmith"
     release: str = "langsmith"
     clickhouse: ClickHouse = field(default_factory=ClickHouse)
+
+    def __post_init__(self) -> None:
+        if not is_time(self.wait_sleep) or not is_time(self.wait_timeout, zero=True):
+            given = f"wait_sleep {self.wait_sleep:g} and wait_timeout {self.wait_timeout:g}"
+            raise ValueError(f"{given}: give seconds above 0, {MOST_SECONDS:.0f} at most")
 
 
 @dataclass(frozen=True)

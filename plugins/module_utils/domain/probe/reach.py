@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.answers import Observed
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe.commands import reaches
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe.evidence import (
     Evidence,
     is_lost,
@@ -53,10 +54,14 @@ def unreached(answer: Observed, evidence: Evidence) -> Blame:
     """Who is to blame where name, connection or handshake failed; the step before it is the witness."""
     place = evidence.place
     if answer.phase == "dns":
-        return Blame("dns", "the URL is well formed, and nothing comes before its name")
+        return _unresolved(answer, evidence)
     if answer.phase == "tcp":
+        resolves = f"{place.host} resolves"
+        if "no way to" in answer.reason:
+            # This machine said so itself, or a router next to it, before a packet came to anybody.
+            return Blame(UNKNOWN, resolves, _NO_WAY, reaches(place.url))
         # A refusal comes from a machine that was reached; silence comes from a filter on the way.
-        return Blame("security-group" if answer.timed_out else "load-balancer", f"{place.host} resolves")
+        return Blame("security-group" if answer.timed_out else "load-balancer", resolves)
     if "certificate" in answer.reason or "unrecognized name" in answer.reason:
         return Blame("certificate", f"{place.address} takes connections")
     reached = f"{place.address} takes connections"
@@ -64,6 +69,19 @@ def unreached(answer: Observed, evidence: Evidence) -> Blame:
         # A handshake that is refused is a listener's, one that hangs may be anybody's on the way.
         return Blame(UNKNOWN, reached, command=command_of("certificate", place))
     return Blame("load-balancer", reached)
+
+
+def _unresolved(answer: Observed, evidence: Evidence) -> Blame:
+    if "no resolver answered" in answer.reason:
+        advice = "nobody says whether the name is there: see the resolver of this machine"
+        return Blame(UNKNOWN, advice=advice, command=command_of("dns", evidence.place))
+    return Blame("dns", "a resolver answers, and knows no address of this name")
+
+
+_NO_WAY = (
+    "this machine has no way to the address, whatever is there: see its own routes and firewall, and whether the name "
+    "leads to an address of a kind (IPv4, IPv6) that it can use"
+)
 
 
 def front_door(evidence: Evidence) -> list[Judged]:
@@ -113,11 +131,11 @@ def _service(
     rule: str, service: str, sibling: str, answer: Observed, evidence: Evidence, expected: str
 ) -> list[Judged]:
     place = evidence.place
-    if answer.succeeded or answer.status == 404:
+    found = gateway(answer, evidence)
+    if found is None and (answer.succeeded or answer.status == 404):
         kind = "an HTML page" if answer.is_html else f"no such JSON ({answer.content_type or 'no content type'})"
         observed = f"{answer.request}: {answer.status}, but {kind}"
-        return [wrong(rule, blame(evidence, "endpoint", "front_door"), place, answer.request, observed, expected)]
-    found = gateway(answer, evidence)
+        return [wrong(rule, _no_such_path(answer, evidence, sibling), place, answer.request, observed, expected)]
     if found is None and not evidence.ok("front_door") and not evidence.ok(sibling):
         found = _behind_load_balancer(answer, evidence)
     if found is None:
@@ -126,6 +144,18 @@ def _service(
         found = blame(evidence, service, "front_door")
     seen = "; ".join(part for part in (answer.describe(), evidence.pods(service)) if part)
     return [wrong(rule, found, place, answer.request, seen, expected)]
+
+
+def _no_such_path(answer: Observed, evidence: Evidence, sibling: str) -> Blame:
+    """Who is to blame where an API's path is a page or not there: the URL, unless another path below it is right."""
+    other = evidence.get(sibling)
+    if answer.succeeded or other is None or not (other.succeeded and other.shape):
+        return blame(evidence, "endpoint", "front_door")
+    if not answer.is_html:
+        return blame(evidence, "version", sibling)
+    why = "a proxy knows no way for this path, and one for its neighbour"
+    command = evidence.place.kubectl("describe ingress")
+    return Blame(UNKNOWN, other.describe(), "see where the Ingress and the frontend send this path", command, why)
 
 
 def inside(evidence: Evidence) -> list[Judged]:
@@ -230,7 +260,7 @@ def gateway(answer: Observed, evidence: Evidence) -> Blame | None:
         return unreached(answer, evidence) if answer.phase in TRANSPORT_PHASES else None
     proxy = next((layer for name, layer in _PROXIES.items() if answer.server.startswith(name)), UNKNOWN)
     reached = f"{evidence.place.address} takes connections and answers"
-    if 300 <= answer.status < 400:
+    if answer.is_redirect:
         advice = f"use the URL that it redirects to ({answer.location or 'no Location given'})"
         return Blame(proxy, reached, advice, f"curl -I {evidence.place.url}/api/v1/info")
     if answer.status == 403 and (answer.is_html or answer.server.startswith("awselb")):

@@ -79,14 +79,16 @@ def _failed_read(evidence: Evidence) -> Observed | None:
 
 def _blob_fault(evidence: Evidence, run: SentRun, failed: Observed | None) -> Blame:
     """Reading where the run says where the object is and it cannot be had, writing where there is none."""
-    root = evidence.run("root")
-    if root is None or root.complete_after is None or not _small_equal(root):
+    small = [found for found in (evidence.run("root"), evidence.run("child")) if found is not None]
+    if not small or not all(found.complete_after is not None and _small_equal(found) for found in small):
         return Blame(UNKNOWN, why="the small payloads are not as they were sent either")
     witness = "the small trace came back as it was sent"
     if failed is not None and failed.stage == "fetch_large":
         return lagging(evidence) or _fetched_late(failed, run) or Blame(UNKNOWN)
     if failed is None or failed.status == 404:
         return Blame("blob-write", witness)
+    if failed.phase == "address":
+        return Blame("blob-read", witness, _NO_ADDRESS)
     if failed.status is None and not _from_here(failed, evidence):
         return Blame(UNKNOWN, witness, _WAY_TO_THE_BUCKET, commands.reaches(_address(failed)))
     return Blame("blob-read", witness, _FORBIDDEN if failed.status == 403 else "")
@@ -95,6 +97,10 @@ def _blob_fault(evidence: Evidence, run: SentRun, failed: Observed | None) -> Bl
 _WAY_TO_THE_BUCKET = (
     "the trace leads to an address of the bucket that this machine gets no answer from, so nothing is known of the "
     "object: see whether the bucket can be reached from here at all (private endpoint, DNS, proxy)"
+)
+_NO_ADDRESS = (
+    "backend makes the addresses of payloads of the blob storage's own: see config.blobStorage.apiURL and bucketName "
+    "in the chart's values"
 )
 _FORBIDDEN = (
     "either what was stored may not be read (s3:GetObject on the bucket, kms:Decrypt on its key, for the roles of "
@@ -114,13 +120,15 @@ def _from_here(answer: Observed, evidence: Evidence) -> bool:
 
 def cleanup(evidence: Evidence) -> list[Judged]:
     """Whether what the probe wrote was taken away."""
-    answer = evidence.get("cleanup")
-    if answer is None:
+    answers = [answer for answer in evidence.answers if answer.stage == "cleanup"]
+    if not answers:
         return []
     expected = "status 200"
+    answer = next((answer for answer in answers if not answer.succeeded), answers[-1])
     if answer.succeeded:
         return [answered("cleanup", "backend", answer, expected)]
-    found = blame(evidence, "backend", "read", advice="delete the probe's project or trace by hand in the web page")
+    advice = "delete what is left, the probe's project, trace or feedback, by hand in the web page"
+    found = blame(evidence, "backend", "read", advice=advice)
     return [wrong("cleanup", found, evidence.place, answer.request, answer.describe(), expected, status="warn")]
 
 

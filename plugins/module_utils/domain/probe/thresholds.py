@@ -7,6 +7,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.seconds import MOST_SECONDS, is_time
+
 _SDK_CONNECT = "LangSmith's SDK gives up connecting for ingestion after 3 s"
 _SDK_READ = "LangSmith's SDK gives up an ingestion request after 10 s"
 _CHECKLIST_DELAY = "P0 production checklist: ingestion delay (received_at to inserted_at), p95 over 60 s"
@@ -44,11 +46,11 @@ LIMITS: dict[str, float] = {name: threshold.seconds for name, threshold in THRES
 
 
 def limits(given: Mapping[str, float | None] | None) -> dict[str, float]:
-    """The defaults with those of an operator in their place. Raises ``ValueError`` for one that is not above 0."""
+    """The defaults with those of an operator in their place. Raises ``ValueError`` for what is no time."""
     chosen = {name: value for name, value in (given or {}).items() if value is not None}
-    bad = [f"{name}: {value:g}" for name, value in chosen.items() if value <= 0]
+    bad = [f"{name}: {value:g}" for name, value in chosen.items() if not is_time(value)]
     if bad:
-        raise ValueError(f"thresholds {', '.join(bad)}: give seconds above 0")
+        raise ValueError(f"thresholds {', '.join(bad)}: give seconds above 0, {MOST_SECONDS:.0f} at most")
     return {**LIMITS, **chosen}
 
 

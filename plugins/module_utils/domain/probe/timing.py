@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe import commands, thresholds
-from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe.evidence import Evidence, seconds_between
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe.evidence import Evidence
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe.layers import (
     UNKNOWN,
     Blame,
@@ -35,8 +35,8 @@ def measured(evidence: Evidence) -> dict[str, float]:
         values[name] = _seconds(evidence, stage)
     if root is not None:
         values["visible"] = root.visible_after
-        values["complete"] = root.complete_after
-        values["queue_delay"] = seconds_between(root.received, root.inserted)
+        values["complete"] = _complete(evidence)
+        values["queue_delay"] = evidence.measured_delay(root)
     fetches = [_seconds(evidence, stage) for stage in ("fetch_large", "download_inputs", "download_attachment")]
     values["blob"] = sum(value for value in fetches if value is not None) if fetches[0] is not None else None
     values["feedback"] = evidence.feedback_after
@@ -85,6 +85,13 @@ def _warning(evidence: Evidence, stage: dict[str, Any]) -> Judged:
         status="warn",
         source=stage["source"],
     )
+
+
+def _complete(evidence: Evidence) -> float | None:
+    """When the last of the runs was complete; ``None`` where one never was."""
+    ends = [run.complete_after for run in evidence.runs]
+    known = [end for end in ends if end is not None]
+    return max(known) if len(known) == len(ends) else None
 
 
 def _seconds(evidence: Evidence, stage: str) -> float | None:

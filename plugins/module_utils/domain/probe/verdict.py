@@ -100,7 +100,8 @@ def plan(url: str, project: str | None, keep: bool, compression: str = "none", f
     if feedback:
         steps.append(f"POST {url}/api/v1/feedback: a score of the root run")
     if not keep:
-        removed = f"the traces from project {project}, which stays" if project else "the project"
+        traces = "the feedback and the traces" if feedback else "the traces"
+        removed = f"{traces} from project {project}, which stays" if project else "the project"
         steps.append(f"remove {removed}")
     return steps
 

@@ -13,12 +13,18 @@ from typing import Any
 import pytest
 from ansible.module_utils.testing import patch_module_args
 from ansible_collections.amazon.aws.plugins.module_utils.modules import aws_argument_spec
+from ansible_collections.langsmith.aws.plugins.module_utils.clients import langsmith as langsmith_client
+from ansible_collections.langsmith.aws.plugins.module_utils.clients import trace_reading
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe.thresholds import LIMITS
 from ansible_collections.langsmith.aws.plugins.modules import langsmith_trace_probe
 
-from tests.unit.plugins.scripted import SILENCE, Asked, Running, Said, make_authority, page, said, serve
+from tests.unit.plugins.leaping import Leaping
+from tests.unit.plugins.scripted import OVERDUE, Asked, Running, Said, make_authority, page, said, serve
 from tests.unit.plugins.scripted_langsmith import KEY, NOT_FOUND, ScriptedLangSmith, ingests, on
 
 Probe = Callable[..., dict[str, Any]]
+#: What takes as long as the machine of the tests lets it take.
+MEASURED_HERE = sorted(LIMITS.keys() - {"queue_delay"})
 
 
 @pytest.fixture
@@ -33,10 +39,17 @@ def server(langsmith: ScriptedLangSmith) -> Iterator[Running]:
 
 
 @pytest.fixture
-def probe(server: Running, capfd: pytest.CaptureFixture[str]) -> Probe:
+def probe(
+    server: Running, capfd: pytest.CaptureFixture[str], impatient: None, leaping: Callable[..., Leaping]
+) -> Probe:
+    """Runs the module, with time for everything but ``OVERDUE``; what it waits between two looks takes none."""
+    leaping(langsmith_client, trace_reading)
+
     def run(**options: Any) -> dict[str, Any]:
-        quick = {"wait_timeout": 10, "wait_sleep": 0.02, "timeout": 2, "api_key": KEY}
-        given = {"endpoint": f"http://{server.address}", **quick, **options}
+        patient = {"wait_timeout": 60, "wait_sleep": 1, "timeout": 60, "connect_timeout": 60, "api_key": KEY}
+        thresholds = {**dict.fromkeys(MEASURED_HERE, 600.0), **options.pop("thresholds", {})}
+        thresholds = {} if "load" in options else thresholds
+        given = {"endpoint": f"http://{server.address}", "thresholds": thresholds, **patient, **options}
         arguments = {name: value for name, value in given.items() if value is not None}
         with patch_module_args(arguments), pytest.raises(SystemExit):
             langsmith_trace_probe.main()
@@ -78,6 +91,7 @@ def test_a_healthy_installation_passes_every_stage_and_keeps_nothing(
         "patch_large",
         "visible",
         "complete",
+        "complete_child",
         "visible_large",
         "complete_large",
         "child",
@@ -91,7 +105,7 @@ def test_a_healthy_installation_passes_every_stage_and_keeps_nothing(
     assert set(result["timings"]) == {
         "connect", "info", "auth", "project", "accepted", "visible", "complete", "queue_delay", "read", "blob", "total",
     }  # fmt: skip
-    assert result["timings"]["queue_delay"] == 1.25
+    assert result["timings"]["queue_delay"] == 0.0001
     assert result["trace_url"].startswith(f"http://{server.address}/o/")
     assert result["trace_url"].endswith(result["run_id"])
     assert len(server.connections) == 1
@@ -222,7 +236,7 @@ def test_a_named_project_that_was_missing_stays_too_as_others_may_send_to_it(
     assert result["project"]["kept"]
 
 
-NO_ANSWER = [SILENCE, said({"detail": "sick"}, 500), page(504)]
+NO_ANSWER = [OVERDUE, said({"detail": "sick"}, 500), page(504)]
 
 
 def done_and(langsmith: ScriptedLangSmith, answer: Said) -> Any:
@@ -240,7 +254,7 @@ def test_a_project_that_no_answer_tells_of_is_removed_by_the_id_that_was_wanted(
     probe: Probe, langsmith: ScriptedLangSmith, answer: Said
 ) -> None:
     langsmith.faults.append(done_and(langsmith, answer))
-    result = probe(timeout=1)
+    result = probe()
     assert not result["healthy"]
     assert result["changed"]
     assert langsmith.projects == {}
@@ -249,15 +263,15 @@ def test_a_project_that_no_answer_tells_of_is_removed_by_the_id_that_was_wanted(
 
 
 def test_a_project_that_was_not_made_needs_no_removing(probe: Probe, langsmith: ScriptedLangSmith) -> None:
-    langsmith.faults += [on("POST", "/api/v1/sessions", SILENCE), on("DELETE", "/api/v1/sessions/*", NOT_FOUND)]
-    result = probe(timeout=1)
+    langsmith.faults += [on("POST", "/api/v1/sessions", OVERDUE), on("DELETE", "/api/v1/sessions/*", NOT_FOUND)]
+    result = probe()
     assert "cleanup" not in {**findings(result, "warn"), **findings(result, "pass")}
     assert not result["project"]["kept"]
 
 
 def test_a_named_project_that_no_answer_tells_of_is_left(probe: Probe, langsmith: ScriptedLangSmith) -> None:
-    langsmith.faults.append(done_and(langsmith, SILENCE))
-    result = probe(timeout=1, project="my-app")
+    langsmith.faults.append(done_and(langsmith, OVERDUE))
+    result = probe(project="my-app")
     assert result["changed"]
     assert list(langsmith.projects.values()) == ["my-app"]
     assert langsmith.deleted == []
@@ -285,7 +299,7 @@ def test_a_trace_that_no_answer_tells_of_is_removed_from_a_named_project(
         return answer
 
     langsmith.faults.append(lose)
-    result = probe(timeout=1, project="probes")
+    result = probe(project="probes")
     assert result["changed"]
     assert set(langsmith.deleted) == {run["trace_id"] for run in langsmith.runs.values() if "trace_id" in run}
     assert len(langsmith.deleted) == (1 if small else 2)
@@ -307,10 +321,10 @@ def test_a_probe_that_is_told_to_end_cleans_up_and_fails_with_a_sentence(
         langsmith.faults.clear()
         langsmith(asked)
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
-        return SILENCE
+        return OVERDUE
 
     langsmith.faults.append(on(method, f"/api/v1{path}", end))
-    result = probe(timeout=5)
+    result = probe()
     assert result["failed"]
     assert "told to end" in result["msg"]
     assert langsmith.projects == {}
@@ -343,7 +357,7 @@ SICK_STORE = said({"detail": "Internal server error"}, 500)
         ([on("GET", "/api/v1/info", page(200, "nginx"))], {"info": "endpoint"}),
         ([on("GET", "/api/v1/info", said({"detail": "Unauthorized"}, 401))], {"info": "auth"}),
         ([on("GET", "/api/v1/info", page(502, "nginx"))], {"info": "platform-backend"}),
-        ([on("GET", "/api/v1/info", SILENCE)], {"info": "platform-backend"}),
+        ([on("GET", "/api/v1/info", OVERDUE)], {"info": "platform-backend"}),
         (
             [on("GET", "/api/v1/info", Said(raw=(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{",)))],
             {"info": "platform-backend"},
@@ -355,7 +369,7 @@ SICK_STORE = said({"detail": "Internal server error"}, 500)
         ([on("POST", "/api/v1/sessions", SICK_STORE)], {"project": "postgres"}),
         ([on("POST", "/api/v1/sessions", said({"detail": "Forbidden"}, 403))], {"project": "auth"}),
         ([on("POST", "/api/v1/runs/query", SICK_STORE)], {"control_read": "clickhouse-read"}),
-        ([on("POST", "/api/v1/runs/query", SILENCE)], {"control_read": "clickhouse-read"}),
+        ([on("POST", "/api/v1/runs/query", OVERDUE)], {"control_read": "clickhouse-read"}),
         (
             [
                 on("POST", "/api/v1/runs/multipart", said({"error": "x"}, 500)),
@@ -383,7 +397,7 @@ def test_a_fault_on_the_way_in_is_one_failure_that_names_the_layer(
     probe: Probe, langsmith: ScriptedLangSmith, faults: list[Any], failed: dict[str, str]
 ) -> None:
     langsmith.faults += faults
-    result = probe(timeout=1)
+    result = probe()
     assert not result["healthy"]
     assert findings(result, "fail") == failed
     assert findings(result, "unknown") == {"not_reached": "unknown"}
@@ -426,7 +440,7 @@ def test_a_trace_that_never_appears_without_queue_counters_has_no_layer_named(
     probe: Probe, langsmith: ScriptedLangSmith
 ) -> None:
     langsmith.visible = lambda run: False
-    result = probe(wait_timeout=2)
+    result = probe()
     assert findings(result, "fail") == {
         "visible": "unknown",
         "visible_large": "unknown",
@@ -434,11 +448,11 @@ def test_a_trace_that_never_appears_without_queue_counters_has_no_layer_named(
     assert langsmith.projects == {}
 
 
-def test_a_large_trace_that_never_appears_beside_a_small_one_that_does_is_blob_storage(
+def test_a_large_trace_that_never_appears_beside_a_small_one_is_no_layers_while_no_counters_tell(
     probe: Probe, langsmith: ScriptedLangSmith
 ) -> None:
     langsmith.visible = lambda run: "s3_urls" not in run
-    assert findings(probe(wait_timeout=2), "fail") == {"visible_large": "blob-write"}
+    assert findings(probe(), "fail") == {"visible_large": "unknown"}
 
 
 def test_clickhouse_that_fails_after_the_trace_was_sent_is_told_by_the_control_read(
@@ -446,19 +460,19 @@ def test_clickhouse_that_fails_after_the_trace_was_sent_is_told_by_the_control_r
 ) -> None:
     langsmith.faults.append(on("POST", "/api/v1/runs/query", lambda _asked: SICK_STORE if langsmith.runs else None))
     langsmith.visible = lambda run: False
-    assert set(findings(probe(wait_timeout=2), "fail").values()) == {"clickhouse-read"}
+    assert set(findings(probe(), "fail").values()) == {"clickhouse-read"}
 
 
 def test_a_patch_that_is_lost_leaves_the_trace_pending(probe: Probe, langsmith: ScriptedLangSmith) -> None:
     langsmith.faults.append(lambda asked: said({"message": ""}, 202) if ingests(asked, "patch", large=False) else None)
-    assert findings(probe(wait_timeout=2), "fail") == {"complete": "lost-patch"}
+    assert findings(probe(), "fail") == {"complete": "lost-patch", "complete_child": "lost-patch"}
 
 
 def test_a_patch_that_is_refused_is_one_failure_and_no_waiting(probe: Probe, langsmith: ScriptedLangSmith) -> None:
     langsmith.faults.append(lambda asked: said({"error": "x"}, 500) if ingests(asked, "patch", large=False) else None)
-    result = probe(wait_timeout=30)
+    result = probe(wait_timeout=600)
     assert findings(result, "fail") == {"patch_small": "platform-backend"}
-    assert result["timings"]["total"] < 10
+    assert result["timings"]["total"] < 300
 
 
 def test_a_large_trace_refused_where_the_small_one_passes_is_blob_storage(
@@ -488,7 +502,7 @@ def test_a_second_sending_that_is_taken_again_is_a_warning_on_redis(probe: Probe
 
 def test_a_missing_child_has_no_layer_named(probe: Probe, langsmith: ScriptedLangSmith) -> None:
     langsmith.visible = lambda run: run.get("parent_run_id") is None
-    assert findings(probe(wait_timeout=2), "fail") == {"child": "unknown"}
+    assert findings(probe(), "fail") == {"child": "unknown"}
 
 
 def test_a_child_that_comes_and_goes_is_replica_lag(probe: Probe, langsmith: ScriptedLangSmith) -> None:
@@ -501,7 +515,7 @@ def test_a_child_that_comes_and_goes_is_replica_lag(probe: Probe, langsmith: Scr
         return said({"runs": []}) if len(asked_for_children) % 2 == 0 else None
 
     langsmith.faults.append(on("POST", "/api/v1/runs/query", flapping))
-    assert findings(probe(wait_timeout=2), "fail") == {"child": "replica-lag"}
+    assert findings(probe(), "fail") == {"child": "replica-lag"}
 
 
 def test_a_query_that_fails_is_no_replica_that_lags(probe: Probe, langsmith: ScriptedLangSmith) -> None:
@@ -577,8 +591,11 @@ def test_a_large_input_that_was_moved_to_blob_storage_is_read_from_there(
 
 
 def test_a_long_queue_delay_fails_even_when_the_trace_was_seen(probe: Probe, langsmith: ScriptedLangSmith) -> None:
+    looks: list[Asked] = []
+    langsmith.faults.append(on("POST", "/api/v1/runs/query", looks.append))
+    langsmith.visible = lambda _run: len(looks) > 4
     langsmith.stored = lambda run: {**run, "inserted_at": "2026-11-21T10:01:30+00:00"}
-    result = probe()
+    result = probe(wait_sleep=60, wait_timeout=600)
     assert findings(result, "fail") == {"queue_delay": "unknown"}
     assert result["timings"]["queue_delay"] == 90.0
 
@@ -662,4 +679,236 @@ def test_a_load_is_told_in_check_mode_and_nothing_is_sent(probe: Probe, server: 
 def test_a_load_on_an_endpoint_that_is_not_in_the_inventory_is_refused(probe: Probe, server: Running) -> None:
     result = probe(load={"rate": 2, "duration": 1, "inventory": ["https://other.test"]})
     assert result["failed"]
+    assert server.connections == []
+
+
+def test_a_child_whose_end_never_came_is_no_healthy_installation(probe: Probe, langsmith: ScriptedLangSmith) -> None:
+    langsmith.stored = lambda run: {**run, "status": "pending", "outputs": None} if run.get("parent_run_id") else run
+    result = probe()
+    assert not result["healthy"]
+    assert findings(result, "fail") == {"complete_child": "lost-patch"}
+    assert "complete" not in result["timings"]
+
+
+def test_a_child_that_only_one_kind_of_query_finds_did_not_come(probe: Probe, langsmith: ScriptedLangSmith) -> None:
+    def hide(asked: Asked) -> Said | None:
+        if "is_root" in asked.json:
+            return None
+        runs = json.loads(langsmith.post_runs_query(asked).body)["runs"]
+        return said({"runs": [run for run in runs if not run.get("parent_run_id")]})
+
+    langsmith.faults.append(on("POST", "/api/v1/runs/query", hide))
+    result = probe()
+    assert not result["healthy"]
+    assert findings(result, "fail") == {"child": "unknown"}
+
+
+PRODUCTION = "99999999-9999-4999-8999-999999999999"
+
+
+@pytest.mark.parametrize("wanted", [None, "probes"])
+def test_a_project_of_another_name_is_neither_used_nor_removed(
+    probe: Probe, langsmith: ScriptedLangSmith, wanted: str | None
+) -> None:
+    langsmith.faults += [
+        on("POST", "/api/v1/sessions", said({"detail": "Session already exists."}, 409)),
+        on("GET", "/api/v1/sessions", said([{"id": PRODUCTION, "name": "production"}])),
+    ]
+    langsmith.projects[PRODUCTION] = "production"
+    result = probe(project=wanted)
+    assert not result["healthy"]
+    assert langsmith.projects == {PRODUCTION: "production"}
+    assert [path for path in langsmith.deleted if PRODUCTION in path] == []
+    assert langsmith.runs == {}
+
+
+def test_an_answer_that_tells_of_another_project_does_not_have_that_one_removed(
+    probe: Probe, langsmith: ScriptedLangSmith
+) -> None:
+    def tell_another(asked: Asked) -> Said:
+        langsmith.post_sessions(asked)
+        return said({"id": PRODUCTION, "name": "production", "tenant_id": PRODUCTION})
+
+    langsmith.faults.append(on("POST", "/api/v1/sessions", tell_another))
+    langsmith.projects[PRODUCTION] = "production"
+    assert probe()["healthy"]
+    assert langsmith.projects == {PRODUCTION: "production"}
+
+
+def test_a_feedback_of_another_is_not_the_one_that_was_sent(probe: Probe, langsmith: ScriptedLangSmith) -> None:
+    langsmith.faults.append(on("GET", "/api/v1/feedback", said([{"id": PRODUCTION, "run_id": PRODUCTION}])))
+    assert findings(probe(feedback=True), "fail") == {"feedback": "unknown"}
+
+
+@pytest.mark.parametrize("inserted", ["2026-11-21T10:02:00", "2026-11-21T09:55:00"])
+def test_clocks_that_differ_from_each_other_make_no_delay(
+    probe: Probe, langsmith: ScriptedLangSmith, inserted: str
+) -> None:
+    langsmith.stored = lambda run: {**run, "inserted_at": inserted}
+    result = probe()
+    assert result["healthy"]
+    assert "queue_delay" not in result["timings"]
+    delay = next(entry for entry in result["findings"] if entry["id"] == "probe.queue_delay")
+    assert "at most" in delay["observed"]
+    assert ("120.0 s" if inserted.endswith("02:00") else "-300.0 s") in delay["observed"]
+
+
+def test_a_machine_without_a_way_to_the_address_blames_nothing_at_its_end(probe: Probe) -> None:
+    # No TCP connection is made to a broadcast address; Linux says that the network cannot be reached.
+    result = probe(endpoint="http://255.255.255.255")
+    assert findings(result, "fail") == {"tcp": "unknown"}
+    assert "this machine" in result["findings"][0]["remedy"]
+    assert result["next_command"].startswith("curl")
+
+
+@pytest.mark.parametrize(
+    "address", ["http://[bad/x", "http://a b/x", "https://b:99999/x", "https://b:x/", "/api/v1/public/ä b", "https://"]
+)
+def test_an_address_of_a_payload_that_is_none_is_a_finding_as_any_other(
+    probe: Probe, langsmith: ScriptedLangSmith, address: str
+) -> None:
+    def misled(run: dict[str, Any]) -> dict[str, Any]:
+        urls = {"attachment.probe": {"presigned_url": f"{address}?signature=xyz"}}
+        return {**run, "s3_urls": urls} if "s3_urls" in run else run
+
+    langsmith.stored = misled
+    result = probe()
+    assert findings(result, "fail") == {"blob": "blob-read"}
+    assert langsmith.projects == {}
+    assert "xyz" not in json.dumps(result)
+
+
+@pytest.mark.parametrize("refused", [False, True])
+def test_a_feedback_is_removed_from_a_project_that_stays(
+    probe: Probe, langsmith: ScriptedLangSmith, refused: bool
+) -> None:
+    langsmith.projects[PRODUCTION] = "probes"
+    if refused:
+        langsmith.faults.append(on("DELETE", "/api/v1/feedback/*", said({"detail": "sick"}, 500)))
+    planned = probe(project="probes", feedback=True, _ansible_check_mode=True)["would_send"]
+    assert planned[-1] == "remove the feedback and the traces from project probes, which stays"
+    result = probe(project="probes", feedback=True)
+    assert result["healthy"]
+    assert len(langsmith.feedback) == refused
+    assert findings(result, "warn") == ({"cleanup": "backend"} if refused else {})
+    assert result["run_id"] in langsmith.deleted
+
+
+def test_a_feedback_that_was_not_taken_needs_no_removing(probe: Probe, langsmith: ScriptedLangSmith) -> None:
+    langsmith.faults.append(on("POST", "/api/v1/feedback", said({"detail": "no"}, 422)))
+    result = probe(project="probes", feedback=True)
+    assert findings(result, "fail") == {"feedback": "unknown"}
+    assert findings(result, "warn") == {}
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        *((name, value) for name in ("wait_sleep", "timeout", "connect_timeout") for value in (0, -1, "nan", "inf")),
+        *(("wait_timeout", value) for value in (-1, "nan", "inf", 1e300)),
+        *(("thresholds", {"visible": value}) for value in ("nan", "inf", -1)),
+    ],
+)
+def test_seconds_that_are_none_are_refused_by_their_name_before_anything_is_sent(
+    probe: Probe, server: Running, option: str, value: Any
+) -> None:
+    result = probe(**{option: value})
+    assert result["failed"]
+    assert ("visible" if option == "thresholds" else option) in result["msg"]
+    assert server.connections == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_probe_that_is_terminated_cleans_up_too(
+    probe: Probe, langsmith: ScriptedLangSmith, number: signal.Signals
+) -> None:
+    def end(asked: Asked) -> Said:
+        langsmith.faults.clear()
+        langsmith(asked)
+        signal.pthread_kill(threading.main_thread().ident or 0, number)
+        return OVERDUE
+
+    def nobody(*_: object) -> None:
+        """So that nothing but the probe takes the signal for its end."""
+
+    langsmith.faults.append(on("POST", "/api/v1/runs/multipart", end))
+    before = signal.signal(number, nobody)
+    try:
+        result = probe()
+        assert signal.getsignal(number) is nobody
+    finally:
+        signal.signal(number, before)
+    assert "told to end" in result["msg"]
+    assert langsmith.projects == {}
+
+
+def test_a_machine_that_is_reached_by_ipv6_is_named_in_brackets(probe: Probe) -> None:
+    result = probe(connect_to="[::1]:1")
+    assert result["findings"][0]["expected"] == "[::1]:1 takes connections"
+
+
+#: JSON that is no document of LangSmith's, and at which a reader may stumble.
+ODD = {
+    "nested": b"[" * 100_000,
+    "half a character": b'{"version": "\\ud800", "id": "\\ud800", "status": "\\ud800", "runs": [{"id": "\\ud800"}]}',
+    "numbers without end": b'{"version": "1", "clickhouse_disk_free_pct": 1' + b"0" * 400 + b', "runs": [Infinity]}',
+}
+
+
+@pytest.mark.parametrize("case", ODD)
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/info"),
+        ("GET", "/info/health"),
+        ("GET", "/sessions"),
+        ("POST", "/sessions"),
+        ("POST", "/runs/query"),
+        ("GET", "/runs/*"),
+        ("GET", "/public/download"),
+    ],
+)
+def test_an_odd_document_ends_no_probe(
+    probe: Probe, langsmith: ScriptedLangSmith, case: str, method: str, path: str
+) -> None:
+    langsmith.faults.append(on(method, f"/api/v1{path}", Said(200, ODD[case])))
+    if path == "/info/health":
+        # It is asked only where something else fails.
+        langsmith.faults.append(on("POST", "/api/v1/runs/query", SICK_STORE))
+    result = probe(wait_timeout=0.3)
+    assert "failed" not in result
+    assert langsmith.projects == {}
+
+
+def test_half_a_character_in_a_payload_is_a_difference(probe: Probe, langsmith: ScriptedLangSmith) -> None:
+    langsmith.stored = lambda run: {**run, "inputs": {"text": "\ud800"}} if run.get("parent_run_id") else run
+    assert findings(probe(), "fail") == {"payload_child": "unknown"}
+
+
+def test_a_key_is_not_sent_in_clear_where_the_url_redirects(
+    probe: Probe, langsmith: ScriptedLangSmith, server: Running
+) -> None:
+    langsmith.faults.append(lambda asked: page(301, Location=f"https://langsmith.test{asked.path}"))
+    result = probe()
+    assert result["layer"] == "load-balancer"
+    assert [asked.path for asked in server.asked] == ["/health"]
+    assert "x-api-key" not in server.asked[0].headers
+
+
+@pytest.mark.parametrize(
+    ("option", "complaint"),
+    [
+        ({"project": "mine"}, "project: a load has no such option"),
+        ({"feedback": True}, "feedback: a load has no such option"),
+        ({"compression": "zstd"}, "load.compression"),
+    ],
+)
+@pytest.mark.parametrize("check_mode", [False, True])
+def test_a_load_with_an_option_of_a_probe_is_refused(
+    probe: Probe, server: Running, option: dict[str, Any], complaint: str, check_mode: bool
+) -> None:
+    load = {"rate": 2, "duration": 1, "inventory": [f"http://{server.address}"]}
+    result = probe(load=load, _ansible_check_mode=check_mode, **option)
+    assert result["failed"]
+    assert complaint in result["msg"]
     assert server.connections == []

@@ -59,6 +59,7 @@ def sent(role: Any, **changed: Any) -> SentRun:
         status="success",
         received="2026-11-21T10:00:00",
         inserted="2026-11-21T10:00:00.500000",
+        inserted_by=1.0,
         found_inputs="in",
         found_outputs="out",
         found_attachment="file" if role == "large" else None,
@@ -132,6 +133,7 @@ def with_download(address: str = BUCKET, **answer: Any) -> Evidence:
 
 
 ALL_LOST = {"root": LOST, "child": LOST, "large": LOST}
+ALL_PENDING = with_runs(root=PENDING, child=PENDING, large=PENDING)
 
 
 def samples(*pending: int | None, retry: tuple[int, ...] = (), **more: Any) -> tuple[QueueSample, ...]:
@@ -171,7 +173,7 @@ def test_healthy_evidence_passes_every_rule() -> None:
     findings = judge(HEALTHY)
     assert {finding.status for finding in findings} == {"pass"}
     assert is_healthy(findings)
-    assert len(findings) == 22
+    assert len(findings) == 23
     assert verdict.fault(verdict.judge(HEALTHY)) == {"layer": "", "witnesses": [], "next_command": ""}
 
 
@@ -192,7 +194,7 @@ TIMES: dict[str, dict[str, Any]] = {
     },
 }
 EMPTY: dict[str, Any] = {"retry": (0, 0, 0), "active": (0, 0, 0)}
-LATE = {"root": {"inserted": "2026-11-21T10:01:01"}}
+LATE = {"root": {"inserted": "2026-11-21T10:01:01", "inserted_by": 62.0}}
 NO_PODS = {"frontend": Workload(0, 2), "ingest-queue": Workload(0, 2)}
 ALL_PODS = {"frontend": Workload(2, 2), "ingest-queue": Workload(2, 2)}
 ALL_503 = tuple(html(stage, 503) for stage in ("front_door", "info", "backend"))
@@ -202,6 +204,14 @@ ALL_504 = tuple(html(stage, 504) for stage in ("front_door", "info", "backend"))
 CASES: dict[str, tuple[Evidence, dict[str, str]]] = {
     "1 name": (with_answers(lost("front_door", "dns"), until="front_door"), {"dns": "dns"}),
     "1 connection": (with_answers(lost("front_door", "tcp"), until="front_door"), {"tcp": "load-balancer"}),
+    "1 no resolver": (
+        with_answers(lost("front_door", "dns", reason="no resolver answered for it"), until="front_door"),
+        {"dns": "unknown"},
+    ),
+    "1 no way from here": (
+        with_answers(lost("front_door", "tcp", reason="this machine has no way to it"), until="front_door"),
+        {"tcp": "unknown"},
+    ),
     "1 packets dropped": (
         with_answers(lost("front_door", "tcp", timed_out=True), until="front_door"),
         {"tcp": "security-group"},
@@ -277,6 +287,22 @@ CASES: dict[str, tuple[Evidence, dict[str, str]]] = {
         {"info": "platform-backend", "backend": "unknown"},
     ),
     "4 backend": (with_answers(html("backend", 502, "nginx"), until="backend"), {"backend": "backend"}),
+    "4 a path that only the other service has": (
+        with_answers(json_answer("backend", 404), until="backend"),
+        {"backend": "version"},
+    ),
+    "4 a path that the load balancer leads nowhere": (
+        with_answers(html("backend", 404), until="backend"),
+        {"backend": "load-balancer"},
+    ),
+    "4 a path that the frontend leads nowhere": (
+        with_answers(html("backend", 404, "nginx"), until="backend"),
+        {"backend": "unknown"},
+    ),
+    "4 no path of the API": (
+        with_answers(html("info", 404, "nginx"), html("backend", 404, "nginx"), until="backend"),
+        {"info": "endpoint", "backend": "endpoint"},
+    ),
     "5 key 401": (with_answers(json_answer("auth", 401), until="auth"), {"auth": "auth"}),
     "5 key 403": (with_answers(json_answer("auth", 403), until="auth"), {"auth": "auth"}),
     "5 workspace": (
@@ -492,7 +518,30 @@ CASES: dict[str, tuple[Evidence, dict[str, str]]] = {
         with_queue(0, 0, 0, 0, retry=(0, 0, 0, 0), active=(0, 0, 1, 1)),
         both("unknown"),
     ),
-    "11c blob": (with_runs(large=LOST), {"visible_large": "blob-write"}),
+    "11c blob": (
+        replace(with_runs(large=LOST), queue=samples(0, 0, 0, retry=(0, 1, 1))),
+        {"visible_large": "blob-write"},
+    ),
+    "11c blob that hangs": (
+        replace(with_runs(large=LOST), queue=samples(0, 0, 0, retry=(0, 0, 0), active=(0, 1, 1))),
+        {"visible_large": "blob-write"},
+    ),
+    "11a workers that died after the small trace": (
+        replace(
+            with_answers(*READS_WORK, evidence=with_runs(large=LOST)),
+            queue=samples(0, 1, 1, retry=(0, 0, 0), active=(0, 0, 0)),
+        ),
+        {"visible_large": "ingest-workers"},
+    ),
+    "11e a large trace, no counters": (with_runs(large=LOST), {"visible_large": "unknown"}),
+    "11e a large trace, one sample": (
+        replace(with_runs(large=LOST), queue=samples(0, None)),
+        {"visible_large": "unknown"},
+    ),
+    "11e a large trace, and what is tried again is not told": (
+        replace(with_runs(large=LOST), queue=samples(0, 0, 0)),
+        {"visible_large": "unknown"},
+    ),
     "11c a large trace that nobody tries again": (
         replace(with_runs(large=LOST), queue=samples(0, 0, 0, **EMPTY)),
         {"visible_large": "unknown"},
@@ -508,20 +557,26 @@ CASES: dict[str, tuple[Evidence, dict[str, str]]] = {
     "11e no counters and pods": (replace(with_queue(None, None), workloads=ALL_PODS), both("unknown")),
     "12 patch lost": (with_runs(root=PENDING), {"complete": "lost-patch"}),
     "12 all patches lost": (
-        replace(with_runs(root=PENDING, large=PENDING), queue=samples(0, 0, retry=(0, 0))),
-        {"complete": "lost-patch", "complete_large": "lost-patch"},
+        replace(ALL_PENDING, queue=samples(0, 0, retry=(0, 0))),
+        {"complete": "lost-patch", "complete_child": "lost-patch", "complete_large": "lost-patch"},
     ),
     "12 workers died after the posts": (
         with_answers(
             *READS_WORK,
-            evidence=replace(with_runs(root=PENDING, large=PENDING), queue=samples(0, 2, retry=(0, 0), active=(0, 0))),
+            evidence=replace(ALL_PENDING, queue=samples(0, 2, retry=(0, 0), active=(0, 0))),
         ),
-        {"complete": "ingest-workers", "complete_large": "ingest-workers"},
+        {"complete": "ingest-workers", "complete_child": "ingest-workers", "complete_large": "ingest-workers"},
     ),
     "12 nothing is known of the patches": (
-        with_runs(root=PENDING, large=PENDING),
-        {"complete": "unknown", "complete_large": "unknown"},
+        ALL_PENDING,
+        {"complete": "unknown", "complete_child": "unknown", "complete_large": "unknown"},
     ),
+    "12 patch of the child lost": (with_runs(child=PENDING), {"complete_child": "lost-patch"}),
+    "12 patch of the child lost, and another payload": (
+        with_runs(child={**PENDING, "found_inputs": "else"}),
+        {"complete_child": "lost-patch"},
+    ),
+    "13 child that no poll saw": (with_runs(child=LOST), {"child": "unknown"}),
     "13 child missing": (replace(HEALTHY, children=(0, 0, 0)), {"child": "unknown"}),
     "13 queries that fail": (
         with_answers(json_answer("children", 500), children=()),
@@ -545,6 +600,14 @@ CASES: dict[str, tuple[Evidence, dict[str, str]]] = {
     "14 an installation that does not hand out what it stored": (
         with_download("https://langsmith.test/api/v1/public/download", phase="http", reason="no answer within 30 s"),
         {"blob": "blob-read"},
+    ),
+    "14 an address of a payload that is none": (
+        with_download("http://[bad/x", phase="address", reason="this is no address: Invalid IPv6 URL"),
+        {"blob": "blob-read"},
+    ),
+    "14 blob beside a child that came back changed": (
+        with_runs(child={"found_inputs": "else"}, large={"found_inputs": ""}),
+        {"payload_child": "unknown", "blob": "unknown"},
     ),
     "14 blob is gone": (
         with_answers(json_answer("download_attachment", 404), evidence=with_runs(large={"found_attachment": None})),
@@ -689,7 +752,7 @@ WARNINGS = {
     "9 record lost": (with_answers(json_answer("repeat", 202)), {"repeat": "redis"}),
     "10 stored late": (
         replace(
-            with_runs(root={"visible_after": 61.0, "inserted": "2026-11-21T10:00:50"}),
+            with_runs(root={"visible_after": 61.0, "inserted": "2026-11-21T10:00:50", "inserted_by": 61.0}),
             queue=samples(0, 0, **TIMES["slow store"]),
         ),
         {"visible": "clickhouse-write"},
@@ -700,7 +763,12 @@ WARNINGS = {
     ),
     "10 late": (with_runs(root={"visible_after": 61.0}), {"visible": "unknown"}),
     "13 a replica that caught up": (replace(HEALTHY, missing_until=61.0), {"child": "replica-lag"}),
+    "13 a child that came late": (with_runs(child={"visible_after": 61.0}), {"child": "unknown"}),
     "14 blob off": (replace(HEALTHY, blob_enabled=False, runs=HEALTHY.runs[:2]), {"blob": "blob-write"}),
+    "17 one of two cleanups": (
+        replace(HEALTHY, answers=(*HEALTHY.answers[:-1], json_answer("cleanup", 500), HEALTHY.answers[-1])),
+        {"cleanup": "backend"},
+    ),
     "17 cleanup": (with_answers(json_answer("cleanup", 500)), {"cleanup": "backend"}),
     "slow stage": (
         replace(HEALTHY, thresholds=limits({"auth": 0.05, "complete": 1.5})),
@@ -741,11 +809,19 @@ OPEN: dict[str, tuple[Evidence, tuple[str, ...]]] = {
     "lost, and the workers tell no times": (CASES["11d lost"][0], ("runs where id = 'id-of-root'",)),
     "patches, no counters": (CASES["12 nothing is known of the patches"][0], ("format=json",)),
     "a child that never came": (CASES["13 child missing"][0], ("runs where id = 'id-of-child'",)),
+    "a large trace, no counters": (
+        CASES["11e a large trace, no counters"][0],
+        ("-ingest-queue --prefix", "grep id-of-large", "format=json"),
+    ),
+    "a large trace, and what is tried again is not told": (
+        CASES["11e a large trace, and what is tried again is not told"][0],
+        ("grep id-of-large", "format=json"),
+    ),
     "inserted late": (CASES["15 delay"][0], ("deployment/acme-ingest-queue 1989", "latency_seconds")),
     "inserted at once and readable late": (with_runs(root=READABLE_LATE), ("system.replicas",)),
     "read late, no times": (with_runs(root={"visible_after": 70.0, "inserted": ""}), ("runs where id",)),
     "readable late and inserted late": (
-        with_runs(root={"visible_after": 70.0, "inserted": "2026-11-21T10:00:58"}),
+        with_runs(root={"visible_after": 70.0, "inserted": "2026-11-21T10:00:58", "inserted_by": 70.0}),
         ("latency_seconds",),
     ),
     "a queue that cannot be written": (
@@ -885,7 +961,7 @@ def test_a_key_that_fits_no_header_is_refused_without_being_told(key: str) -> No
 @pytest.mark.parametrize("document", [None, [], "text", 3, {"runs": 5}, {"instance_flags": []}, [3], {"id": 7}])
 def test_documents_of_any_shape_are_read_without_an_error(document: Any) -> None:
     assert documents.server_facts(document) == ("", {})
-    assert documents.first_id(document) == ""
+    assert documents.first_id(document) == documents.id_of(document, "x") == ""
     assert documents.runs_by_id(document) == {}
     assert documents.queue_counters(document) == {}
     assert documents.background_queue(document) == {}
@@ -941,3 +1017,65 @@ def test_a_cluster_that_was_asked_and_told_nothing_is_a_warning() -> None:
     assert "2 of 2 pods of ingest-queue" in next(
         entry.observed for entry in judge(seeing) if entry.id == "probe.inside"
     )
+
+
+def test_a_large_trace_that_alone_never_appears_has_both_layers_named_until_the_counters_tell() -> None:
+    told = next(entry for entry in verdict.judge(with_runs(large=LOST)) if entry.finding.id == "probe.visible_large")
+    assert told.finding.component == "unknown"
+    assert "blob-write where the log" in told.finding.remedy
+    assert "redis where nothing waits" in told.finding.remedy
+    assert told.witness.startswith("the small trace of the same moment is complete")
+
+
+@pytest.mark.parametrize(
+    ("inserted", "by", "seconds"),
+    [
+        ("2026-11-21T10:00:01", 0.95, 1.0),
+        ("2026-11-21T10:00:01", 0.85, None),
+        ("2026-11-21T09:59:59.9", 9.0, None),
+        ("2026-11-21T10:00:00", 0.0, 0.0),
+        ("", 9.0, None),
+    ],
+)
+def test_a_delay_lies_between_sending_and_seeing_or_is_none(inserted: str, by: float, seconds: float | None) -> None:
+    evidence = with_runs(root={"inserted": inserted, "inserted_by": by})
+    root = evidence.run("root")
+    assert root is not None
+    assert evidence.measured_delay(root) == seconds
+    assert timings(evidence, 1.0).get("queue_delay") == seconds
+
+
+def test_clocks_that_differ_leave_open_where_a_late_run_was_late() -> None:
+    evidence = with_runs(root={"visible_after": 90.0, "inserted": "2026-11-21T10:09:00", "inserted_by": 90.0})
+    assert bad(evidence, "unknown") == {"queue_delay": "unknown"}
+    observed = {entry.id: entry.observed for entry in judge(evidence)}
+    assert "540.0 s, which cannot be" in observed["probe.queue_delay"]
+    assert "540.0 s, which cannot be" in observed["probe.visible"]
+
+
+def test_a_trace_is_complete_when_its_last_run_is() -> None:
+    assert timings(with_runs(child={"complete_after": 7.0}), 9.0)["complete"] == 7.0
+    assert "complete" not in timings(with_runs(child=PENDING), 9.0)
+
+
+@pytest.mark.parametrize(
+    ("listed", "found"),
+    [
+        ([{"id": "1", "name": "other"}, {"id": "2", "name": "mine"}], "2"),
+        ([{"id": "1", "name": "mine-too"}, {"id": "2", "name": "Mine"}, {"id": "3"}, 4, None], ""),
+        ([], ""),
+    ],
+)
+def test_an_id_is_taken_by_its_name_and_not_by_its_place(listed: Any, found: str) -> None:
+    assert documents.id_of(listed, "mine") == found
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 10**400, "5", True, None])
+def test_numbers_that_are_none_are_not_told(value: Any) -> None:
+    assert documents.queue_counters({"ingestion_queue": {"pending": value, "retry": 2.0}}) == {"retry": 2}
+    assert documents.free_disk({"clickhouse_disk_free_pct": value}) is None
+
+
+def test_a_series_without_a_number_is_left_out() -> None:
+    text = 'wait_sum 1.2.3\nwait_sum NaN\nwait_sum +-e\nwait_sum{a="b"} 2.5e+1\nwait_count 4\nwait_count 1e999\n'
+    assert documents.histogram(text, "wait") == (25.0, 4.0)
