@@ -44,9 +44,12 @@ options:
       memory_limit_gib:
         description: Memory that each replica may use, in GiB.
         type: float
-      instance_type:
-        description: EC2 type of the nodes, from xlarge to 8xlarge of the m, r, c and i families since the fifth.
-        type: str
+      instance_types:
+        description:
+          - EC2 types of the nodes, from xlarge to 8xlarge of the m, r, c and i families since the fifth.
+          - EKS takes another where the first has run out, so that each of them has to do and the weakest decides.
+        type: list
+        elements: str
       zones:
         description: Number of availability zones that the replicas are spread over.
         type: int
@@ -124,7 +127,13 @@ options:
             description: Users at a time.
             type: int
           retention_days:
-            description: Days for which traces are kept. O(plan.ttl_days) or the chart's 14 unless given.
+            description:
+              - Days for which traces are kept, V(0) for ever. O(plan.ttl_days) or the chart's 14 unless given.
+            type: float
+          horizon_days:
+            description:
+              - Days that a volume has to last where traces are kept for ever, as none lasts so long. Before their end
+                it has to be larger. By default 30, as a forecast of fewer is warned of.
             type: float
   live:
     description: Running servers, asked over HTTP(S), all at the same time.

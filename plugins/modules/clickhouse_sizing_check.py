@@ -38,7 +38,7 @@ EXAMPLES = r"""
       cpu: 8
       memory_gib: 32
       memory_limit_gib: 48
-      instance_type: m6in.4xlarge
+      instance_types: [m6in.4xlarge]
       zones: 3
       anti_affinity: true
       pod_disruption_budget: true

@@ -60,8 +60,9 @@ options:
         C(tags).
       - V(secrets) is a list, each with C(name) and C(keys) that must have a value. Values stay inside the module.
       - V(interface_endpoints) is a list of the options of M(langsmith.aws.vpc_interface_endpoint).
-      - V(clickhouse) takes C(topology), C(cluster), C(replicas) and C(volume) (C(size_gib), C(iops),
-        C(throughput_mib_s)). What LangSmith or EBS does not let change is a difference with C(blocked).
+      - V(clickhouse) takes C(topology), C(cluster), C(user), C(instance_types), C(replicas) and C(volume)
+        (C(size_gib), C(iops), C(throughput_mib_s)). What LangSmith, EKS or EBS does not let change is a difference with
+        C(blocked).
       - An option that is not known is refused.
     type: dict
     required: true

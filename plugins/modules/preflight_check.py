@@ -60,6 +60,9 @@ options:
             dictionary of C(name) and C(key), which must be there.
           - V(blob_storage) is whether payloads go to S3 and V(clickhouse_topology) is V(single), V(replicated),
             V(external) or V(managed).
+          - V(trace_ttl) is a dictionary of C(enabled) and C(ttl_period_seconds) of the chart's C(config.ttl), and of
+            C(datastores_ttl_short_days) and C(datastores_ttl_long_days), after which the bucket drops payloads. Periods
+            that are not there are right.
           - V(clickhouse) is a dictionary of C(topology) and what that one needs, C(replicas) and C(zones), or C(host),
             C(password_secret), C(endpoint_service) and C(blob_storage). Findings have the variable as their prefix.
         type: str

@@ -48,7 +48,7 @@ class Bench:
 
     state: Path
     outputs: list[str] = field(default_factory=list)
-    command_lines: set[str] = field(default_factory=set)
+    command_lines: set[bytes] = field(default_factory=set)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -130,11 +130,10 @@ class Bench:
 
     def _watch_command_lines(self, ended: threading.Event) -> None:
         while not ended.wait(0.2):
-            for process in Path("/proc").glob("[0-9]*/cmdline"):
-                try:
-                    self.command_lines.add(process.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
-                except OSError:
-                    continue
+            for process in Path("/proc").iterdir():
+                if process.name.isdigit():
+                    with suppress(OSError):
+                        self.command_lines.add((process / "cmdline").read_bytes())
 
     def ask(self, command: str, **environment: str) -> str:
         """What a command of a remedy prints, run in a shell as somebody who follows the advice would."""

@@ -194,3 +194,16 @@ def test_a_backup_that_clickhouse_wrote_counts_until_one_of_its_files_is_gone(
     assert damaged["status"] == "fail"
     assert "2 finished backups, none whole" in damaged["observed"]
     assert "key01" not in json.dumps(damaged)
+
+
+def test_who_checks_sees_what_queries_cost_and_never_what_they_say(run: Run, servers: list[Server]) -> None:
+    servers[0].sql("SYSTEM FLUSH LOGS")
+    for table, text in (("processes", "query"), ("query_log", "query"), ("query_log", "exception")):
+        status, told = servers[0].ask(f"SELECT {text} FROM system.{table}", "mended", "mended-password")  # noqa: S608 - names of ours
+        assert (status, "Code: 497" in told) == (500, True), told
+    status, told = servers[0].ask("SELECT * FROM system.query_log", "mended", "mended-password")
+    assert "Code: 497" in told
+    mended = run("dev", user="mended", password="mended-password", cluster=None)
+    for rule in ("concurrency", "query_latency", "long_queries", "grants"):
+        assert "unknown" not in {finding["status"] for finding in of(mended, rule)}, of(mended, rule)
+        assert of(mended, rule)

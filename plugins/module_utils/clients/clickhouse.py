@@ -96,7 +96,7 @@ def ask(http: HttpClient, login: Login, sql: str) -> Rows | Refused:
 
     Numbers are int or float by the types that ClickHouse names; what is not finite is None, as NULL is.
     """
-    return _rows(_exchange(http, login, sql), login)
+    return _rows(_exchange(http, login, sql))
 
 
 def _exchange(http: HttpClient, login: Login, sql: str) -> Answer:
@@ -110,16 +110,17 @@ def _exchange(http: HttpClient, login: Login, sql: str) -> Answer:
                 raise
             return http.request("POST", _TARGET, headers=login.headers(), body=body, max_bytes=MAX_BYTES)
     except HttpError as error:
-        told = _hidden(f"{error.phase}: {error.reason}", login)
-        raise UnreachableError(told, timed_out=error.timed_out, phase=error.phase) from error
+        raise UnreachableError(
+            f"{error.phase}: {error.reason}", timed_out=error.timed_out, phase=error.phase
+        ) from error
 
 
-def _rows(answer: Answer, login: Login) -> Rows | Refused:
+def _rows(answer: Answer) -> Rows | Refused:
     code = answer.headers.get("x-clickhouse-exception-code", "")
     if code:
-        return Refused(int(code) if re.fullmatch(r"[0-9]{1,5}", code) else 0, _head(answer, login, 300))
+        return Refused(int(code) if re.fullmatch(r"[0-9]{1,5}", code) else 0, answer.head(300))
     if answer.status != 200 or not any(name.startswith("x-clickhouse-") for name in answer.headers):
-        raise UnreachableError(_stranger(answer, login))
+        raise UnreachableError(_stranger(answer))
     if answer.truncated:
         return Refused(0, f"the answer is longer than {MAX_BYTES // 1024**2} MiB")
     if answer.headers.get("content-encoding", "identity") != "identity":
@@ -127,36 +128,26 @@ def _rows(answer: Answer, login: Login) -> Rows | Refused:
     try:
         return _typed(answer.json())
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return _broken(answer, login)
+        return _broken(answer)
 
 
-def _stranger(answer: Answer, login: Login) -> str:
+def _stranger(answer: Answer) -> str:
     """What else than ClickHouse answers here."""
-    location = _hidden(answer.headers.get("location", ""), login)
+    location = answer.told("location")
     if 300 <= answer.status < 400 and location:
         return f"http: status {answer.status}, a redirect to {location[:150]!r}, which is not followed"
-    return f"http: status {answer.status} from something that is no ClickHouse: {_head(answer, login, 120)!r}"
+    return f"http: status {answer.status} from something that is no ClickHouse: {answer.head(120)!r}"
 
 
-def _broken(answer: Answer, login: Login) -> Refused:
+def _broken(answer: Answer) -> Refused:
     """An answer that is no table, as one that ends with the text of an exception."""
-    text = _hidden(answer.body.decode("utf-8", "replace"), login)
+    text = answer.text()
     late = _EXCEPTION.search(text)
     if late is not None:
         return Refused(int(late[1]), " ".join(text[late.start() :].split())[:300])
     if not text.strip():
         return Refused(0, "the answer is empty")
-    return Refused(0, f"the answer is no table of ClickHouse's: {_head(answer, login, 150)!r}")
-
-
-def _head(answer: Answer, login: Login, characters: int) -> str:
-    """The start of an answer. What is hidden is hidden first: a cut might leave a part of it."""
-    return replace(answer, body=_hidden(answer.body.decode("utf-8", "replace"), login).encode()).head(characters)
-
-
-def _hidden(text: str, login: Login) -> str:
-    """A text of the other side's, which might send the password back."""
-    return text.replace(login.password, "********") if login.password else text
+    return Refused(0, f"the answer is no table of ClickHouse's: {answer.head(150)!r}")
 
 
 def _typed(document: Any) -> Rows:
@@ -323,13 +314,13 @@ class _Server:
         login = login or self._login
         answer = _exchange(http, login, query.sql)
         self._heard = time.monotonic()
-        rows = _rows(answer, login)
-        display_name = answer.headers.get("x-clickhouse-server-display-name", "")
+        rows = _rows(answer)
+        display_name = answer.told("x-clickhouse-server-display-name")
         self._display_name = self._display_name or display_name
         if display_name and display_name != self._display_name:
             # Behind a load balancer each connection may lead to another server, whose answers must not be mixed.
             http.close()
-            both = f"{_hidden(self._display_name, login)[:80]} and {_hidden(display_name, login)[:80]}"
+            both = f"{self._display_name[:80]} and {display_name[:80]}"
             raise UnreachableError(f"http: the address leads to several servers, {both}: name each by itself")
         return rows
 

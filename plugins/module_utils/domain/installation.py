@@ -169,7 +169,9 @@ class Installation:
         """The ClickHouse that was decided on; ``None`` before its secret was made."""
         name = f"langsmith/{self.name}/clickhouse"
         secret = next((item for item in self.secrets if item.name == name and not item.deleted), None)
-        return clickhouse.read(secret.tags, self.network.volumes) if secret else None
+        groups = f"{self.name}-{clickhouse.NODE_GROUPS}-"
+        types = [item.settings.instance_types or () for item in self.nodegroups if item.name.startswith(groups)]
+        return clickhouse.read(secret.tags, self.network.volumes, types) if secret else None
 
     def owns(self, tags: Mapping[str, str]) -> bool:
         """Whether the tags name this installation."""

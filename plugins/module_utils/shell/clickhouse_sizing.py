@@ -26,7 +26,10 @@ from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.fa
 )
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.live import grants, judge_live
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.pressure import pressure
-from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.recommendation import recommend
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.recommendation import (
+    planned_load,
+    recommend,
+)
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.rules.pods import Pods, judge_pods
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.rules.rights import grants_of_writer
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.storage import Storage, Unread
@@ -180,10 +183,11 @@ def _notes(pressed: Mapping[str, Any] | None, advice: Mapping[str, Any] | None) 
 
 
 def _recommendation(plan: Plan | None, environment: Any) -> dict[str, Any] | None:
-    if plan is None or plan.load is None:
+    load = None if plan is None else planned_load(plan)
+    if load is None:
         return None
     try:
-        return recommend(plan.load, environment).to_dict()
+        return recommend(load, environment).to_dict()
     except ValueError as error:
         raise ProjectError(f"plan: {error}") from error
 
@@ -198,14 +202,12 @@ def plan_from(options: Mapping[str, Any]) -> Plan:
     """The options of ``plan``. Raises ProjectError for a number that is none."""
     _finite("plan", options)
     parts = {
+        "instance_types": tuple(options.get("instance_types") or ()),
         "volume": Volume(**(options["volume"] or {})),
         "keeper": options["keeper"] and Keeper(**options["keeper"]),
         "load": options["load"] and Load(**options["load"]),
     }
-    plan = Plan(**{**options, **parts})
-    if plan.load is not None and plan.load.retention_days is None and plan.ttl_days:
-        plan = Plan(**{**options, **parts, "load": Load(plan.load.traces_per_s, plan.load.users, plan.ttl_days)})
-    return plan
+    return Plan(**{**options, **parts})
 
 
 def _finite(name: str, options: Mapping[str, Any]) -> None:

@@ -14,14 +14,15 @@ def _of(kind: str, *names: str) -> dict[str, dict[str, Any]]:
 _LOAD = {
     "traces_per_s": {"type": "float", "required": True},
     "users": {"type": "int"},
-    "retention_days": {"type": "float"},
+    **_of("float", "retention_days", "horizon_days"),
 }
 _VOLUME = {**_of("str", "type"), **_of("float", "size_gib", "iops", "throughput_mib_s")}
 _PLAN = {
     "topology": {"type": "str", "choices": ["single", "replicated", "external", "managed"], "required": True},
     **_of("int", "replicas", "shards", "zones", "max_concurrent_queries"),
     **_of("float", "cpu", "memory_gib", "cpu_limit", "memory_limit_gib", "async_insert_wait_pct", "ttl_days"),
-    **_of("str", "instance_type", "version", "running_version", "reclaim_policy"),
+    "instance_types": {"type": "list", "elements": "str"},
+    **_of("str", "version", "running_version", "reclaim_policy"),
     **_of("bool", "anti_affinity", "pod_disruption_budget", "persistence", "blob_storage", "allow_volume_expansion"),
     "volume": {"type": "dict", "options": _VOLUME},
     "keeper": {"type": "dict", "options": {**_of("int", "nodes", "zones"), **_of("bool", "persistence")}},

@@ -75,9 +75,9 @@ def listening(handler: Handler, context: ssl.SSLContext | None = None) -> Iterat
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
-        asyncio.run_coroutine_threadsafe(_end(server), loop).result(5)
+        asyncio.run_coroutine_threadsafe(_end(server), loop).result()
         loop.call_soon_threadsafe(loop.stop)
-        thread.join(5)
+        thread.join()
         loop.close()
 
 

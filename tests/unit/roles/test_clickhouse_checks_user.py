@@ -17,6 +17,7 @@ def test_the_grants_of_the_checks_user_are_those_that_the_queries_need() -> None
     role = yaml.safe_load(VARS.read_text(encoding="utf-8"))
     granted = {role["__datastores_checks_sight"].removeprefix("GRANT ")}
     granted |= {f"SELECT ON system.{name}" for name in role["__datastores_checks_system"]}
-    columns = ", ".join(role["__datastores_checks_columns"])
-    granted |= {"SELECT ON traces.schema_migrations", f"SELECT({columns}) ON traces.runs"}
+    granted.add("SELECT ON traces.schema_migrations")
+    for columns, table in (("running", "system.processes"), ("logged", "system.query_log"), ("columns", "traces.runs")):
+        granted.add(f"SELECT({', '.join(role[f'__datastores_checks_{columns}'])}) ON {table}")
     assert granted == set(privileges(QUERIES, "traces"))

@@ -194,6 +194,10 @@ def finding(rule: str, status: str) -> dict[str, str]:
     return {"id": f"clickhouse.{rule}", "status": status}
 
 
+#: Nothing that a report would be silent about.
+ASKED: dict[str, Any] = {"__datastores_unasked": []}
+
+
 def test_what_fails_or_nobody_could_see_is_not_sufficient() -> None:
     findings = [
         finding("parts", "pass"),
@@ -205,7 +209,7 @@ def test_what_fails_or_nobody_could_see_is_not_sufficient() -> None:
         finding("disk_forecast", "unknown"),
         finding("io_pressure", "unknown"),
     ]
-    told = {
+    told = ASKED | {
         "__datastores_sized": {"findings": findings},
         "datastores_clickhouse_accepted": {"clickhouse.keeper": "it is outside", "clickhouse.backup": "tomorrow"},
     }
@@ -215,3 +219,92 @@ def test_what_fails_or_nobody_could_see_is_not_sufficient() -> None:
         "__datastores_insufficient | map(attribute='id') | list", **told, datastores_clickhouse_topology="external"
     )
     assert outside == ["clickhouse.replicas", "clickhouse.grants"]
+
+
+@pytest.mark.parametrize(
+    ("given", "enabled", "periods", "days"),
+    [
+        ({}, True, {}, (14, 400)),
+        ({"datastores_ttl_short_days": 7, "datastores_ttl_long_days": 90}, True, {}, (7, 90)),
+        ({"langsmith_values": chart(ttl={"ttl_period_seconds": {"longlived": 7}})}, True, {"longlived": 7}, (14, 400)),
+        ({"langsmith_values": chart(ttl={"enabled": False})}, False, {}, (14, 400)),
+    ],
+)
+def test_preflight_holds_the_days_of_the_chart_against_those_of_the_bucket(
+    given: dict[str, Any], enabled: bool, periods: dict[str, Any], days: tuple[int, int]
+) -> None:
+    (told,) = [one for one in value_of("preflight", "__preflight_inputs", given) if one["rule"] == "trace_ttl"]
+    assert told["value"] == {
+        "enabled": enabled,
+        "ttl_period_seconds": periods,
+        "datastores_ttl_short_days": days[0],
+        "datastores_ttl_long_days": days[1],
+    }
+
+
+def test_every_type_of_node_that_eks_may_take_is_planned() -> None:
+    types = ["m6in.4xlarge", "m7i.8xlarge"]
+    assert plan(datastores_clickhouse_instance_types=types)["instance_types"] == types
+
+
+@pytest.mark.parametrize(
+    ("given", "size"),
+    [
+        ({}, (4, 16, 100)),
+        ({"langsmith_clickhouse_resources": {"requests": {"cpu": "500m", "memory": "512Mi"}}}, (0.5, 0.5, 100)),
+        ({"langsmith_clickhouse_resources": {}, "langsmith_clickhouse_volume_gib": 50}, (0, 0, 50)),
+        (
+            {
+                "langsmith_values": {
+                    "clickhouse": {
+                        "statefulSet": {
+                            "resources": {"requests": {"cpu": 2, "memory": "8Gi"}},
+                            "persistence": {"size": "1Ti"},
+                        }
+                    }
+                }
+            },
+            (2, 8, 1024),
+        ),
+    ],
+)
+def test_the_charts_own_server_is_planned_as_the_chart_makes_it(
+    given: dict[str, Any], size: tuple[float, float, float]
+) -> None:
+    told = plan(datastores_clickhouse_topology="single", **given)
+    assert (told["cpu"], told["memory_gib"], told["volume"]["size_gib"]) == size
+
+
+def test_a_volume_that_was_slow_before_this_run_does_not_stop_it_and_is_not_called_sufficient() -> None:
+    slow = {"id": "clickhouse.io_pressure", "status": "fail"}
+    full = {"id": "clickhouse.disk_space", "status": "fail"}
+    told = ASKED | {"__datastores_sized": {"findings": [slow, full]}}
+    assert value("__datastores_unbearable", **told) == [full]
+    assert value("__datastores_insufficient", **told) == [slow, full]
+
+
+def test_the_user_of_servers_made_here_is_kept_as_it_was_decided() -> None:
+    assert value("__datastores_clickhouse_wanted", datastores_clickhouse_topology="replicated")["user"] == "langsmith"
+    assert "user" not in value("__datastores_clickhouse_wanted", datastores_clickhouse_topology="external")
+    tags = value("__datastores_clickhouse_tags", datastores_clickhouse_topology="replicated")
+    assert tags["langsmith:clickhouse-user"] == "langsmith"
+
+
+def test_a_report_is_not_silent_about_servers_volumes_and_backups_that_nobody_asked() -> None:
+    servers_off = {"datastores_clickhouse_live": "false", "__datastores_volumes": {"resources": []}}
+    silent = [item["id"] for item in value("__datastores_unasked", **servers_off)]
+    assert silent == ["clickhouse.connection", "clickhouse.volume", "clickhouse.backup"]
+    volumes = [volume(f"data-chi-langsmith-langsmith-0-{number}-0") for number in range(3)]
+    told = {
+        "__datastores_volumes": {"resources": volumes},
+        "datastores_clickhouse_backups": {"bucket": "acme", "prefix": "clickhouse"},
+    }
+    assert value("__datastores_unasked", **told) == []
+    (fewer,) = value("__datastores_unasked", **told | {"__datastores_volumes": {"resources": volumes[:2]}})
+    assert fewer["observed"] == "2 volumes of 3 replicas are bound"
+
+
+def test_tables_that_are_still_to_be_made_do_not_count() -> None:
+    findings = [finding("schema", "unknown"), finding("replicated_tables", "unknown"), finding("disk_space", "unknown")]
+    told = ASKED | {"__datastores_sized": {"findings": findings}}
+    assert value("__datastores_insufficient | map(attribute='id') | list", **told) == ["clickhouse.disk_space"]

@@ -47,19 +47,24 @@ class Keeper:
 
 @dataclass(frozen=True)
 class Load:
-    """What the installation has to bear: traces a second, users at a time, days that short-lived traces are kept."""
+    """What the installation has to bear: traces a second, users at a time, days that short-lived traces are kept.
+
+    0 days are for ever. No volume lasts so long; then ``horizon_days`` are those until it has to be larger.
+    """
 
     traces_per_s: float
     users: int | None = None
     retention_days: float | None = None
+    horizon_days: float | None = None
 
 
 @dataclass(frozen=True)
 class Plan:
     """The topology the operator plans; ``cpu`` (vCPU) and ``memory_gib`` are what each replica requests.
 
-    ``zones`` is the number of zones that the replicas are spread over, ``running_version`` what an upgrade starts
-    from, ``max_concurrent_queries`` the server's setting, ``async_insert_wait_pct`` the chart's ingest lever
+    ``instance_types`` are those of the nodes, any of which may be the one that a replica gets, ``zones`` is the number
+    of zones that the replicas are spread over, ``running_version`` what an upgrade starts from,
+    ``max_concurrent_queries`` the server's setting, ``async_insert_wait_pct`` the chart's ingest lever
     (CLICKHOUSE_ASYNC_INSERT_WAIT_PCT_FLOAT), ``ttl_days`` how long LangSmith keeps short-lived traces.
     """
 
@@ -70,7 +75,7 @@ class Plan:
     memory_gib: float | None = None
     cpu_limit: float | None = None
     memory_limit_gib: float | None = None
-    instance_type: str | None = None
+    instance_types: tuple[str, ...] = ()
     zones: int | None = None
     anti_affinity: bool | None = None
     pod_disruption_budget: bool | None = None

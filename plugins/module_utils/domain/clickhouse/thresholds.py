@@ -56,6 +56,8 @@ GIB_PER_TRACE_S_DAY = 0.6
 DISK_HEADROOM = 1.3
 #: Days for which LangSmith's chart keeps short-lived traces (config.ttl.ttl_period_seconds.shortlived).
 CHART_TTL_DAYS = 14
+#: Days that a volume lasts where traces never expire; the rule ``disk_forecast`` warns of fewer.
+HORIZON_DAYS = 30
 
 #: Keeper decides by majority: two of three survive the loss of one.
 KEEPER_NODES = 3

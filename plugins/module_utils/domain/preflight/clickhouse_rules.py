@@ -16,12 +16,18 @@ from ansible_collections.langsmith.aws.plugins.module_utils.domain.preflight.fac
 )
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.preflight.input_rules import P0, finding, missing
 
+OPERATOR = "Altinity operator for ClickHouse: ClickHouseInstallation, clusters.name"
 MANAGED = "LangSmith self-hosted documentation: LangSmith-managed ClickHouse"
 #: How AWS names a service that others offer by PrivateLink.
 SERVICE = re.compile(r"com\.amazonaws\.vpce\.[a-z]{2}(?:-[a-z]+)+-\d+\.vpce-svc-[0-9a-f]+")
 #: More replicas are a load by themselves, for each takes every insert; fewer do not bear the loss of one.
 REPLICAS = range(3, 6)
 ZONES = 3
+#: It is part of the servers' names in the cluster, where the operator takes 15 characters, and an identifier of SQL.
+CLUSTER = re.compile(r"[a-z][a-z0-9]{0,14}")
+USER = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,62}")
+#: The servers have no default user, and the others are those of the checks and of the operator.
+TAKEN = ("default", "langsmith_checks", "clickhouse_operator")
 #: The one that every server of ClickHouse has.
 DATABASE = "default"
 #: What keeps payloads out of a managed ClickHouse, and the value of the chart that turns it on.
@@ -59,7 +65,22 @@ def _replicated(given: Input, values: Mapping[str, Any]) -> list[Finding]:
         told = Input("network_availability_zones", zones, given.rule)
         remedy = "name three zones: replicas and Keeper are spread over them, and two of three Keepers must be left"
         found.append(finding(told, "fail", ", ".join(map(str, zones)), "three availability zones", remedy, P0))
-    return [*found, *_single(given, values)]
+    return [*found, *_names(given, values), *_single(given, values)]
+
+
+def _names(given: Input, values: Mapping[str, Any]) -> list[Finding]:
+    """Of the servers' cluster and of LangSmith's user, which both are for good."""
+    cluster, user = _named(given, "cluster", values), _named(given, "user", values)
+    found = []
+    if cluster.value is not None and not CLUSTER.fullmatch(str(cluster.value)):
+        expected = "a letter and up to 14 letters and digits, all in lower case"
+        remedy = f"set {cluster.variable} to {expected}: servers are named after it"
+        found.append(finding(cluster, "fail", repr(cluster.value), expected, remedy, OPERATOR))
+    if user.value is not None and (not USER.fullmatch(str(user.value)) or user.value in TAKEN):
+        expected = f"letters, digits, _ and -, and none of {', '.join(TAKEN)}"
+        remedy = f"set {user.variable} to another name: the servers are made with this user, beside those"
+        found.append(finding(user, "fail", repr(user.value), expected, remedy))
+    return found
 
 
 def _outside(given: Input, values: Mapping[str, Any]) -> list[Finding]:

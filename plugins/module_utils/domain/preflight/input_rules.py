@@ -25,6 +25,9 @@ REGION = re.compile(r"[a-z]{2}(?:-[a-z]+)+-\d+")
 
 #: The line of the chart whose values this collection writes, and the oldest Kubernetes that EKS runs at all.
 CHART_LINE = (0, 16)
+DAY_SECONDS = 86400
+#: The chart's periods, each with the variable of the days that the bucket and, unless told otherwise, the chart take.
+RETENTION = {"shortlived": "datastores_ttl_short_days", "longlived": "datastores_ttl_long_days"}
 CLICKHOUSE_TOPOLOGIES = ("single", "replicated", "external", "managed")
 
 
@@ -219,6 +222,32 @@ def blob_storage(given: Input, context: Context) -> list[Finding]:
         return [finding(given, "pass", "on", expected, "", P0)]
     status: Status = "fail" if context.production else "warn"
     return [finding(given, status, f"{given.value}", expected, f"set {given.variable} to true", P0)]
+
+
+def trace_ttl(given: Input, context: Context) -> list[Finding]:
+    """A trace's rows, which the chart drops, and its payloads, which the bucket does, go together.
+
+    The value holds ``enabled`` and ``ttl_period_seconds`` of the chart, and the days of the bucket by their variables.
+    """
+    expected = "the days of the bucket"
+    periods = given.value["ttl_period_seconds"] if given.value["enabled"] else {}
+    wrong, right = [], []
+    for period, variable in RETENTION.items():
+        kept = given.value[variable]
+        told, days = _days(periods[period]) if period in periods else ("", int(kept))
+        if days != int(kept):
+            wrong.append(f"{period} is {told} and the bucket drops their payloads after {kept}")
+            right.append(f"{variable}: {days or 'whole days'}")
+    remedy = f"leave {given.variable} out and set {', '.join(right)}, which chart and bucket both follow"
+    return [finding(given, "fail" if wrong else "pass", "; ".join(wrong) or "those of the bucket", expected, remedy)]
+
+
+def _days(seconds: Any) -> tuple[str, int]:
+    """A period for people, and its days; 0 where it is no number of whole ones."""
+    if not re.fullmatch(r"\d+", str(seconds)):
+        return repr(seconds), 0
+    days, rest = divmod(int(seconds), DAY_SECONDS)
+    return (f"{seconds} s", 0) if rest or not days else (f"{days} day{'s' * (days > 1)}", days)
 
 
 def clickhouse_topology(given: Input, context: Context) -> list[Finding]:

@@ -36,6 +36,7 @@ RULES: dict[str, Rule] = {
     "hosted_zone": account_rules.hosted_zone,
     "license_secret": account_rules.license_secret,
     "blob_storage": input_rules.blob_storage,
+    "trace_ttl": input_rules.trace_ttl,
     "clickhouse_topology": input_rules.clickhouse_topology,
     "clickhouse": clickhouse_rules.clickhouse,
 }

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The ClickHouse of an installation as AWS tells of it, and what of it may change.
 
-The topology and the cluster's name are tags of the secret that LangSmith connects with: it is there before the first
-migration and as long as the installation, whatever becomes of the cluster. Replicas are counted by their volumes.
+The topology, the cluster's name and LangSmith's user are tags of the secret that LangSmith connects with: it is there
+before the first migration and as long as the installation, whatever becomes of the cluster. Replicas are counted by
+their volumes.
 """
 
 from __future__ import annotations
@@ -17,8 +18,11 @@ from ansible_collections.langsmith.aws.plugins.module_utils.domain.difference im
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.resources.network import Volume
 
 TOPOLOGY_TAG, CLUSTER_TAG = "langsmith:clickhouse-topology", "langsmith:clickhouse-cluster"
+USER_TAG = "langsmith:clickhouse-user"
 #: The claim of a replica's data, as the operator of ClickHouse names it.
 CLAIM = re.compile(r"data-chi-langsmith-.+-0-(\d+)-0")
+#: What the node groups of the replicas are named after, between installation and zone.
+NODE_GROUPS = "clickhouse"
 #: EC2's state of a volume that is attached.
 IN_USE = "in-use"
 
@@ -29,6 +33,14 @@ _TOPOLOGY = (
     f"{_MIGRATION}Keep the topology, or deploy a second installation with the new one and let applications send there."
 )
 _CLUSTER = f"{_MIGRATION}Keep the name of the cluster."
+_USER = (
+    "LangSmith stays connected as the user that its secret names, and another one would only be added to the servers, "
+    "with all rights. Keep the user."
+)
+_TYPES = (
+    "a node group keeps its types for life, and the volumes are bound to the zones of these groups. Keep the types; a "
+    "replica moves to other nodes by a node group of your own with the same label and taint in its zone."
+)
 _FEWER = (
     "a replica that is taken away leaves its traces' parts to the others only after they have fetched them, and three "
     "are the least that bear the loss of one. Keep the number."
@@ -38,11 +50,16 @@ _SMALLER = "EBS makes no volume smaller. Keep the size."
 
 @dataclass(frozen=True)
 class ClickHouse:
-    """What is there. ``replicas`` have a volume each, of which the weakest counts: GiB, IOPS, MiB/s."""
+    """What is there. ``replicas`` have a volume each, of which the weakest counts: GiB, IOPS, MiB/s.
+
+    ``instance_types`` are those of the node groups of the replicas, each list once.
+    """
 
     topology: str
     cluster: str = ""
+    user: str = ""
     volumes: tuple[Volume, ...] = ()
+    instance_types: tuple[tuple[str, ...], ...] = ()
 
     @property
     def replicas(self) -> int:
@@ -54,12 +71,15 @@ class ClickHouse:
         return {
             "topology": self.topology,
             "cluster": self.cluster,
+            "user": self.user,
             "replicas": self.replicas,
             "volumes": [plain(item) for item in self.volumes],
         }
 
 
-def read(secret_tags: Mapping[str, str], volumes: Iterable[Volume]) -> ClickHouse:
+def read(
+    secret_tags: Mapping[str, str], volumes: Iterable[Volume], instance_types: Iterable[tuple[str, ...]] = ()
+) -> ClickHouse:
     """The ClickHouse that goes with the secret; one without the tag is the chart's own.
 
     A claim that was made anew leaves its old volume, which is kept and serves nobody.
@@ -70,7 +90,9 @@ def read(secret_tags: Mapping[str, str], volumes: Iterable[Volume]) -> ClickHous
     return ClickHouse(
         topology=secret_tags.get(TOPOLOGY_TAG, "single"),
         cluster=secret_tags.get(CLUSTER_TAG, ""),
+        user=secret_tags.get(USER_TAG, ""),
         volumes=tuple(sorted(ours, key=lambda item: item.claim)),
+        instance_types=tuple(dict.fromkeys(instance_types)),
     )
 
 
@@ -81,6 +103,9 @@ def differences(wanted: Mapping[str, Any], actual: ClickHouse) -> list[Differenc
     found = []
     if wanted.get("cluster") is not None and wanted["cluster"] != actual.cluster:
         found.append(Difference("cluster", wanted["cluster"], actual.cluster, _CLUSTER))
+    if actual.topology == "replicated" and actual.user and wanted.get("user", actual.user) != actual.user:
+        found.append(Difference("user", wanted["user"], actual.user, _USER))
+    found += _types(wanted.get("instance_types"), actual)
     if actual.topology != "replicated" or not actual.volumes:
         return found
     replicas = wanted.get("replicas")
@@ -88,6 +113,13 @@ def differences(wanted: Mapping[str, Any], actual: ClickHouse) -> list[Differenc
         blocked = _FEWER if replicas < actual.replicas else ""
         found.append(Difference("replicas", replicas, actual.replicas, blocked))
     return found + [item for volume in actual.volumes for item in _volume(wanted.get("volume") or {}, volume)]
+
+
+def _types(wanted: Iterable[str] | None, actual: ClickHouse) -> list[Difference]:
+    if wanted is None or actual.topology != "replicated":
+        return []
+    other = [item for item in actual.instance_types if item != tuple(wanted)]
+    return [Difference("instance_types", list(wanted), list(other[0]), _TYPES)] if other else []
 
 
 def _volume(wanted: Mapping[str, Any], actual: Volume) -> list[Difference]:
@@ -113,7 +145,7 @@ def node_groups(subnets: Iterable[Mapping[str, str]], installation: str, replica
     sizes = [len(range(index, replicas, len(zones))) for index in range(len(zones))]
     return [
         {
-            "name": f"{installation}-clickhouse-{zone}",
+            "name": f"{installation}-{NODE_GROUPS}-{zone}",
             "subnet_ids": ids,
             "min_size": size,
             "max_size": size + 1,

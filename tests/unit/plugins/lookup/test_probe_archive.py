@@ -6,7 +6,6 @@ import base64
 import io
 import json
 import os
-import socket
 import subprocess
 import sys
 import zipfile
@@ -43,11 +42,9 @@ def program(made: bytes, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def nobody() -> str:
+def nobody(closed_port: int) -> str:
     """A URL at which nothing listens."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{sock.getsockname()[1]}"
+    return f"http://127.0.0.1:{closed_port}"
 
 
 def run(program: Path, settings: dict[str, Any], folder: Path, **environment: str) -> tuple[int, dict[str, Any], str]:
@@ -59,7 +56,7 @@ def run(program: Path, settings: dict[str, Any], folder: Path, **environment: st
         env={"PATH": os.environ["PATH"], **environment},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     assert done.stderr == ""
@@ -84,7 +81,7 @@ def test_the_archive_holds_what_its_entry_imports_and_nothing_else(made: bytes) 
 
 
 def test_a_probe_in_a_bare_python_tells_what_it_found_and_fails(program: Path, tmp_path: Path, nobody: str) -> None:
-    settings = {"mode": "probe", "endpoint": nobody, "connection": {"timeout": 5}, "probe": {"wait_timeout": 1}}
+    settings = {"mode": "probe", "endpoint": nobody, "connection": {"timeout": 60}, "probe": {"wait_timeout": 1}}
     status, result, output = run(program, settings, tmp_path, LANGSMITH_API_KEY=KEY)
     assert status == 1
     assert result["healthy"] is False
@@ -94,7 +91,7 @@ def test_a_probe_in_a_bare_python_tells_what_it_found_and_fails(program: Path, t
 
 def test_a_load_that_reaches_nothing_says_so(program: Path, tmp_path: Path, nobody: str) -> None:
     load = {"rate": 1, "duration": 0.1, "drain_timeout": 0.1, "of": 2, "seed": "01a1feca8bbd-386b8eb00"}
-    settings = {"mode": "load", "endpoint": nobody, "connection": {"timeout": 5}, "load": load}
+    settings = {"mode": "load", "endpoint": nobody, "connection": {"timeout": 60}, "load": load}
     status, result, output = run(program, settings, tmp_path, LANGSMITH_API_KEY=KEY, JOB_COMPLETION_INDEX="1")
     assert status == 2
     assert "nothing listens there" in result["error"]
@@ -127,8 +124,8 @@ def test_a_probe_that_finds_nothing_wrong_ends_well(program: Path, tmp_path: Pat
         settings = {
             "mode": "probe",
             "endpoint": "http://langsmith.test",
-            "connection": {"connect_to": server.address, "timeout": 5},
-            "probe": {"wait_timeout": 5, "wait_sleep": 0.05},
+            "connection": {"connect_to": server.address, "timeout": 60},
+            "probe": {"wait_timeout": 60, "wait_sleep": 0.05},
         }
         status, result, output = run(program, settings, tmp_path, LANGSMITH_API_KEY=scripted_langsmith.KEY)
     assert (status, result["healthy"]) == (0, True)

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -29,7 +28,7 @@ PLAN = {
     "cpu": 8,
     "memory_gib": 32,
     "memory_limit_gib": 48,
-    "instance_type": "m6in.4xlarge",
+    "instance_types": ["m6in.4xlarge"],
     "zones": 3,
     "anti_affinity": True,
     "pod_disruption_budget": True,
@@ -55,13 +54,6 @@ def run(capfd: pytest.CaptureFixture[str]) -> Run:
         return result
 
     return module
-
-
-@pytest.fixture
-def closed_port() -> Iterator[int]:
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        yield unused.getsockname()[1]
 
 
 @pytest.fixture(scope="module")
@@ -163,7 +155,7 @@ def test_options_that_cannot_be_meant_are_an_error_that_names_them(
 
 def test_a_server_that_is_not_there_is_a_finding(run: Run, closed_port: int) -> None:
     live = {"urls": [f"http://127.0.0.1:{closed_port}"], "password": "pa55-word"}
-    result = run(plan=PLAN, live=live, timeout=3, sample_seconds=0.1)
+    result = run(plan=PLAN, live=live, timeout=60, sample_seconds=0.1)
     assert result["sufficient"] is False
     assert statuses(result)["connection", f"127.0.0.1:{closed_port}"] == "fail"
     assert "pa55-word" not in json.dumps(result)
@@ -178,7 +170,7 @@ def test_a_server_that_the_kernel_ended_for_its_memory_is_told_by_its_pod(
         ports = [{"port": 8123, "targetPort": 8123}]
         api.put("services", "chi-0", spec={"selector": {"app": "chi"}, "ports": ports})
         api.put("pods", "chi-0-0", spec={"containers": []}, status={"containerStatuses": [container]})
-        options = {"live": {"urls": ["http://chi-0:8123"]}, "kubeconfig": str(api.kubeconfig), "timeout": 3}
+        options = {"live": {"urls": ["http://chi-0:8123"]}, "kubeconfig": str(api.kubeconfig), "timeout": 60}
         killed = run(**options)
         api.refuses["/pods"] = 403
         refused = run(**options)
@@ -194,8 +186,8 @@ def test_a_password_is_read_from_secrets_manager_and_its_absence_is_named(
         Name="langsmith/acme/clickhouse", SecretString='{"clickhouse_password": "pa55-word"}'
     )
     live = {"urls": [f"http://127.0.0.1:{closed_port}"], "password_secret": {"name": "langsmith/acme/clickhouse"}}
-    there = run(live=live, timeout=3, sample_seconds=0.1, **aws)
-    absent = run(live={**live, "password_secret": {"name": "langsmith/nowhere"}}, timeout=3, **aws)
+    there = run(live=live, timeout=60, sample_seconds=0.1, **aws)
+    absent = run(live={**live, "password_secret": {"name": "langsmith/nowhere"}}, timeout=60, **aws)
     assert [finding["id"] for finding in there["findings"]] == ["clickhouse.connection"]
     assert "pa55-word" not in json.dumps(there)
     assert "langsmith/nowhere is not in region us-east-1" in absent["msg"]
@@ -252,7 +244,7 @@ def test_volumes_are_judged_with_their_instances_and_what_cloudwatch_has_of_both
 
 def test_an_account_that_does_not_answer_is_unknown_and_not_waited_for(run: Run, closed_port: int) -> None:
     there = {"region": "us-east-1", "endpoint_url": f"http://127.0.0.1:{closed_port}", "access_key": "testing"}
-    result = run(volumes={"ids": ["vol-0aa"]}, timeout=1, secret_key="testing-secret", **there)
+    result = run(volumes={"ids": ["vol-0aa"]}, timeout=60, secret_key="testing-secret", **there)
     assert statuses(result) == {("volume", "volumes.ids"): "unknown"}
     assert "did not reach AWS" in result["findings"][0]["observed"]
 
@@ -269,3 +261,19 @@ def test_the_newest_backup_is_held_against_the_recovery_point_objective(run: Run
     assert statuses(missing) == {("backup", "s3://backups/clickhouse"): "fail"}
     assert statuses(there) == {("backup", "s3://backups/clickhouse"): "pass"}
     assert there["findings"][0]["observed"] == "clickhouse/daily is 0.0 hours old"
+
+
+def test_a_plan_whose_weakest_instance_type_does_not_do_is_not_sufficient(run: Run) -> None:
+    result = run(plan={**PLAN, "instance_types": ["m6in.4xlarge", "m5.2xlarge"]})
+    assert result["sufficient"] is False
+    assert statuses(result)["instance_io", "plan.instance_types"] == "fail"
+
+
+def test_traces_that_never_expire_are_recommended_a_volume_until_a_horizon(run: Run) -> None:
+    load = {"traces_per_s": 100, "users": 20}
+    ever, longer = (
+        run(plan={"topology": "managed", "ttl_days": 0, "load": {**load, **more}})["recommendation"]
+        for more in ({}, {"horizon_days": 60})
+    )
+    assert (ever["volume_gib"], longer["volume_gib"]) == (2600, 5150)
+    assert any("it is sized for 60 days (load.horizon_days)" in sentence for sentence in longer["arithmetic"])

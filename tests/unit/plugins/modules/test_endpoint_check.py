@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
+from ansible_collections.langsmith.aws.plugins.module_utils.clients import observing
 from ansible_collections.langsmith.aws.plugins.modules import endpoint_check
 
-from tests.unit.plugins.scripted import SILENCE, Asked, Authority, Said, page, said, serve
+from tests.unit.plugins.leaping import Leaping
+from tests.unit.plugins.scripted import OVERDUE, Asked, Authority, Said, page, said, serve
 
 Check = Callable[..., dict[str, Any]]
 
@@ -19,7 +21,7 @@ Check = Callable[..., dict[str, Any]]
 @pytest.fixture
 def check(capfd: pytest.CaptureFixture[str]) -> Check:
     def run(**options: Any) -> dict[str, Any]:
-        with patch_module_args({"timeout": 2, **options}), pytest.raises(SystemExit):
+        with patch_module_args({"timeout": 60, "connect_timeout": 60, **options}), pytest.raises(SystemExit):
             endpoint_check.main()
         result: dict[str, Any] = json.loads(capfd.readouterr().out)
         return result
@@ -61,16 +63,17 @@ def test_an_expected_status_other_than_200_is_healthy(check: Check) -> None:
         (page(403), "firewall", "web ACL"),
         (page(301, Location="https://langsmith.test/"), "load-balancer", "https://langsmith.test/"),
         (page(404, "nginx"), "load-balancer", "describe ingress"),
-        (SILENCE, "load-balancer", "ready target"),
+        (OVERDUE, "load-balancer", "ready target"),
         (Said(raw=(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{",)), "load-balancer", "ready target"),
         (Said(raw=(b"nonsense\r\n\r\n",)), "load-balancer", "ready target"),
     ],
 )
+@pytest.mark.usefixtures("impatient")
 def test_an_unhealthy_answer_is_one_failed_layer_with_its_next_step(
     check: Check, answer: Said, component: str, words: str
 ) -> None:
     with serve(lambda _asked: answer) as server:
-        result = check(url=f"http://{server.address}/", timeout=1)
+        result = check(url=f"http://{server.address}/")
     assert not result["healthy"]
     failed = [entry for entry in result["findings"] if entry["status"] == "fail"]
     assert [(entry["id"], entry["component"]) for entry in failed] == [("endpoint.http", component)]
@@ -100,13 +103,16 @@ def test_an_expired_certificate_fails_the_tls_layer(check: Check, authority: Aut
 def test_waiting_ends_with_the_first_healthy_answer(check: Check) -> None:
     answers = iter([page(503), page(503), said("ok")])
     with serve(lambda _asked: next(answers)) as server:
-        result = check(url=f"http://{server.address}/", wait=True, wait_sleep=0.01, wait_timeout=20)
+        result = check(url=f"http://{server.address}/", wait=True, wait_sleep=0.01, wait_timeout=600)
     assert result["healthy"]
     assert result["attempts"] == 3
     assert len(server.connections) == 3
 
 
-def test_waiting_in_vain_ends_at_its_timeout_with_what_was_last_seen(check: Check) -> None:
+def test_waiting_in_vain_ends_at_its_timeout_with_what_was_last_seen(
+    check: Check, leaping: Callable[..., Leaping]
+) -> None:
+    leaping(observing)
     asked: list[Asked] = []
 
     def script(request: Asked) -> Said:
@@ -114,10 +120,10 @@ def test_waiting_in_vain_ends_at_its_timeout_with_what_was_last_seen(check: Chec
         return page(503)
 
     with serve(script) as server:
-        result = check(url=f"http://{server.address}/", wait=True, wait_sleep=0.01, wait_timeout=2)
+        result = check(url=f"http://{server.address}/", wait=True, wait_sleep=60, wait_timeout=600)
     assert not result["healthy"]
     assert result["attempts"] == len(asked) > 1
-    assert 2 <= result["duration"] < 10
+    assert 600 <= result["duration"] < 660
     assert "503" in result["findings"][-1]["observed"]
 
 

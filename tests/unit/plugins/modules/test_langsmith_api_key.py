@@ -16,7 +16,7 @@ from ansible.module_utils.testing import patch_module_args
 from ansible_collections.langsmith.aws.plugins.modules import langsmith_api_key, langsmith_trace_probe
 from moto.server import ThreadedMotoServer
 
-from tests.unit.plugins.scripted import SILENCE, Asked, Running, Said, page, said, serve
+from tests.unit.plugins.scripted import OVERDUE, Asked, Running, Said, page, said, serve
 from tests.unit.plugins.scripted_langsmith import EMAIL, KEY, PASSWORD, TENANT, ScriptedLangSmith, on
 
 Run = Callable[..., dict[str, Any]]
@@ -80,7 +80,8 @@ def run(connection: dict[str, str], config: str, name: str, server: Running, cap
             "password_secret": {"name": config, "key": "initial_org_admin_password"},
             "key_secret": {"name": name},
             "tags": {"langsmith:installation": "acme"},
-            "timeout": 2,
+            "timeout": 60,
+            "connect_timeout": 60,
         }
         with patch_module_args({**connection, **wanted, **options, "_ansible_check_mode": check}):
             with pytest.raises(SystemExit):
@@ -173,16 +174,17 @@ def test_check_mode_logs_in_nowhere_and_writes_nothing(run: Run, manager: Any, n
         page(200),
         page(301),
         said({"detail": "x"}, 500),
-        SILENCE,
+        OVERDUE,
         Said(raw=(b"HTTP/1.1 200 OK\r\n",)),
     ],
 )
+@pytest.mark.usefixtures("impatient")
 def test_an_answer_that_says_nothing_of_the_key_leaves_it_alone(
     run: Run, manager: Any, name: str, langsmith: ScriptedLangSmith, answer: Said
 ) -> None:
     manager.create_secret(Name=name, SecretString=json.dumps({"api_key": KEY}))
     langsmith.faults.append(on("GET", "/api/v1/sessions", answer))
-    result = run(timeout=0.4)
+    result = run()
     assert result["failed"]
     assert "does not tell whether the stored key works" in result["msg"]
     assert stored(manager, name) == {"api_key": KEY}

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -165,11 +164,8 @@ def test_a_profile_that_does_not_exist_is_a_finding(run: Run, account: Account) 
     assert "nobody" in next(f["observed"] for f in result["findings"] if f["id"] == "preflight.credentials")
 
 
-def test_an_endpoint_where_nothing_listens_is_a_finding(run: Run, account: Account) -> None:
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        nowhere = f"http://127.0.0.1:{unused.getsockname()[1]}"
-        result = run(**account.options(endpoint_url=nowhere, timeout=2), inputs=inputs())
+def test_an_endpoint_where_nothing_listens_is_a_finding(run: Run, account: Account, closed_port: int) -> None:
+    result = run(**account.options(endpoint_url=f"http://127.0.0.1:{closed_port}", timeout=60), inputs=inputs())
     assert set(failing(result)) == {"AWS credentials"}
     assert result["ready"] is False
 

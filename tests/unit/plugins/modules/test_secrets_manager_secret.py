@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import threading
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +18,7 @@ from ansible.module_utils.testing import patch_module_args
 from ansible_collections.langsmith.aws.plugins.module_utils.clients.secretsmanager import SecretsManager
 from ansible_collections.langsmith.aws.plugins.module_utils.shell import secret as shell
 from ansible_collections.langsmith.aws.plugins.modules import secrets_manager_secret
+from moto.secretsmanager.models import SecretsManagerBackend
 from moto.server import ThreadedMotoServer
 
 LICENSE = "lsv2-license-of-the-operator-0123456789"
@@ -231,6 +233,23 @@ def test_description_and_tags_change_without_a_new_version(run: Run, manager: An
     assert before["ARN"] == after["ARN"]
 
 
+@pytest.fixture
+def whole_writes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Secrets Manager looks and writes in one step, where moto lets another write in between."""
+    lock = threading.Lock()
+
+    def alone(write: Callable[..., str]) -> Callable[..., str]:
+        def locked(*given: Any, **options: Any) -> str:
+            with lock:
+                return write(*given, **options)
+
+        return locked
+
+    for name in ("create_secret", "put_secret_value"):
+        monkeypatch.setattr(SecretsManagerBackend, name, alone(getattr(SecretsManagerBackend, name)))
+
+
+@pytest.mark.usefixtures("whole_writes")
 def test_runs_side_by_side_agree_on_one_set_of_generated_values(manager: Any, name: str) -> None:
     options = {key: spec.get("default") for key, spec in secrets_manager_secret.argument_spec().items()}
     salts = [{**options, "name": name, "generate": {f"key{n % 2}": {"kind": "hex"}}} for n in range(8)]

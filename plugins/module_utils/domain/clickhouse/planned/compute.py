@@ -12,6 +12,7 @@ from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.pl
     IN_CLUSTER,
     figure,
     unsaid,
+    weakest,
 )
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.recommendation import needed
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.sources import KNOWLEDGE_BASE
@@ -62,16 +63,20 @@ def schedulable(plan: Plan, environment: Environment) -> Finding | None:
     if plan.topology not in IN_CLUSTER:
         return None
     expectation = f"a node that has {_size(plan.cpu, plan.memory_gib)} to give to one pod"
-    if plan.instance_type is None:
-        return unsaid("schedulable", "instance_type", plan, environment, expectation)
-    kind = instances.TYPES.get(plan.instance_type)
-    subject = "plan.instance_type"
+    if not plan.instance_types:
+        return unsaid("schedulable", "instance_types", plan, environment, expectation)
+    return weakest(_schedulable_on(name, plan, environment, expectation) for name in plan.instance_types)
+
+
+def _schedulable_on(name: str, plan: Plan, environment: Environment, expectation: str) -> Finding:
+    kind = instances.TYPES.get(name)
+    subject = "plan.instance_types"
     if kind is None:
         status: Status = "unknown" if environment == "production" else "warn"
         remedy = (
             "take an m, r, c or i type of xlarge to 8xlarge, or compare the pod's requests with the node's allocatable"
         )
-        told = (f"{plan.instance_type} is not among the types that are known here", expectation)
+        told = (f"{name} is not among the types that are known here", expectation)
         return finding("schedulable", status, subject, told, remedy, instances.SOURCE)
     wanted_cpu, wanted_memory = plan.cpu or 0, plan.memory_gib or 0
     larger = [other.name for other in instances.suitable(wanted_cpu, wanted_memory, 0, 0)]
@@ -103,12 +108,13 @@ def memory_limit(plan: Plan, environment: Environment) -> Finding | None:
     limit, remedy = plan.memory_limit_gib, ""
     status: Status = "pass"
     told = f"{limit:g} GiB"
-    kind = instances.TYPES.get(plan.instance_type or "")
+    kinds = [instances.TYPES[name] for name in plan.instance_types if name in instances.TYPES]
+    least = min(kinds, key=lambda kind: kind.allocatable_memory_gib, default=None)
     if plan.memory_gib is not None and limit < plan.memory_gib:
         status, told = "fail", f"{told}, below the {plan.memory_gib:g} GiB that are requested"
         remedy = f"set plan.memory_limit_gib to {plan.memory_gib:g} or more"
-    elif kind is not None and limit > kind.allocatable_memory_gib:
-        status, told = "warn", f"{told}, and {kind.name} leaves pods {kind.allocatable_memory_gib:.1f} GiB"
+    elif least is not None and limit > least.allocatable_memory_gib:
+        status, told = "warn", f"{told}, and {least.name} leaves pods {least.allocatable_memory_gib:.1f} GiB"
         remedy = (
             "lower plan.memory_limit_gib: the kernel kills before ClickHouse reaches a limit that is above the node"
         )

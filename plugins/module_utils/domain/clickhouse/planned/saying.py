@@ -4,6 +4,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
+
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.facts import Environment, Plan
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.thresholds import P0, Threshold
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.verdict import (
@@ -12,7 +15,7 @@ from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.ve
     number,
     weigh,
 )
-from ansible_collections.langsmith.aws.plugins.module_utils.domain.finding import Finding, Status
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.finding import Finding, Status, worst
 
 #: How the finding on something that the plan leaves out reads; a live one of the same rule takes its place.
 NOT_GIVEN = "not given"
@@ -68,3 +71,10 @@ def figure(
     return finding(
         rule, weigh(value, environment, need), subject, (number(value, need.unit), expectation), remedy, source
     )
+
+
+def weakest(found: Iterable[Finding]) -> Finding:
+    """Of findings that differ by the instance type the worst one, which tells of all types that are as bad."""
+    found = tuple(found)
+    bad = [one for one in found if one.status == worst(found)]
+    return replace(bad[0], observed="; ".join(one.observed for one in bad))

@@ -12,10 +12,14 @@ from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.pl
     figure,
     unsaid,
     untold,
+    weakest,
 )
-from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.recommendation import disk_gib
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.recommendation import (
+    disk_gib,
+    planned_load,
+    volume_days,
+)
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.thresholds import (
-    CHART_TTL_DAYS,
     CHECKLIST,
     DISK_HEADROOM,
     GIB_PER_TRACE_S_DAY,
@@ -62,35 +66,34 @@ def throughput(plan: Plan, environment: Environment) -> Finding | None:
 
 def instance_io(plan: Plan, environment: Environment) -> Finding | None:
     """A volume gives no more than what the instance that it is attached to sustains."""
-    kind = instances.TYPES.get(plan.instance_type or "")
-    if plan.topology not in IN_CLUSTER or kind is None:
+    kinds = [instances.TYPES[name] for name in plan.instance_types if name in instances.TYPES]
+    if plan.topology not in IN_CLUSTER or not kinds:
         return None  # that no type, or an unknown one, is given is told by ``schedulable``
     room = (plan.cpu or 0, plan.memory_gib or 0)
-    return ebs.judge_instance(kind, [plan.volume], environment, "plan.instance_type", room)
+    return weakest(ebs.judge_instance(kind, [plan.volume], environment, "plan.instance_types", room) for kind in kinds)
 
 
 def disk_need(plan: Plan, environment: Environment) -> Finding | None:
     """What the traces take until they expire, with room for merges."""
-    if plan.load is None or plan.topology == "managed":
+    load = planned_load(plan)
+    if load is None or plan.topology == "managed":
         return None
-    given = (days for days in (plan.load.retention_days, plan.ttl_days) if days is not None)
-    kept = next(given, CHART_TTL_DAYS)
-    days = kept if kept > 0 else CHART_TTL_DAYS
-    need = disk_gib(plan.load, days) * DISK_HEADROOM
+    days, endless = volume_days(load)
+    need = disk_gib(load, days) * DISK_HEADROOM
     expectation = (
-        f"at least {need:.0f} GiB: {GIB_PER_TRACE_S_DAY:g} GiB x {plan.load.traces_per_s:g} traces/s x {days:g} days x "
+        f"at least {need:.0f} GiB: {GIB_PER_TRACE_S_DAY:g} GiB x {load.traces_per_s:g} traces/s x {days:g} days x "
         f"{DISK_HEADROOM:g}"
-    )
+    ) + (" (plan.load.horizon_days, as traces never expire)" if endless else "")
     size = plan.volume.size_gib
     if size is None:
         return untold("disk_need", "volume.size_gib", plan, environment, expectation)
-    full = size / disk_gib(plan.load, 1)
+    full = size / disk_gib(load, 1)
     told = (f"{size:g} GiB, full after {full:.1f} days", expectation)
     status: Status = "pass" if size >= need else serious(environment)
     remedy = f"set plan.volume.size_gib to {need:.0f} or more, or keep traces for fewer days"
-    if status == "pass" and kept <= 0:
+    if status == "pass" and endless:
         # No size is enough for ever.
-        status, told = "warn", (f"{told[0]}, as traces never expire", expectation)
+        status = "warn"
         remedy = "turn config.ttl of the chart on, or enlarge the volume before it is full"
     return finding("disk_need", status, "plan.volume.size_gib", told, remedy, SCALE)
 

@@ -13,7 +13,11 @@ from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.fa
     Query,
     Replica,
 )
-from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.rules.queries import LOAD_ONLY, samples
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.rules.queries import (
+    LOAD_ONLY,
+    LOGGED,
+    samples,
+)
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.sources import (
     LIMITS,
     OPERATIONS,
@@ -90,9 +94,12 @@ QUERIES: dict[str, Query] = {
         "SELECT count() AS inserts, avg(written_rows) AS rows,"  # noqa: S608 - constants of ours
         " toInt64(dateDiff('second', min(event_time), max(event_time))) AS seconds FROM system.query_log"
         " WHERE event_date >= yesterday() AND event_time > now() - INTERVAL 1 HOUR AND type = 'QueryFinish'"
-        " AND (query_kind = 'AsyncInsertFlush' OR query_kind = 'Insert' AND ProfileEvents['AsyncInsertQuery'] = 0)"
+        # By its key a map is read as a column of its own, which a grant on the map does not cover.
+        " AND (query_kind = 'AsyncInsertFlush' OR query_kind = 'Insert' AND"
+        " NOT mapExists((name, count) -> name = 'AsyncInsertQuery' AND count > 0, ProfileEvents))"
         f" AND NOT has(databases, 'system') AND {LOAD_ONLY}",
         table="system.query_log",
+        columns=LOGGED,
     ),
     "detached": Query(
         "SELECT database, table, count() AS parts, arrayStringConcat(groupUniqArray(3)(if(reason = '', 'by hand',"

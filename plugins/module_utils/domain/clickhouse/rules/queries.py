@@ -36,6 +36,22 @@ from ansible_collections.langsmith.aws.plugins.module_utils.domain.finding impor
 #: ClickHouse's own background work has no user, and this check is no load of LangSmith's.
 LOAD_ONLY = f"user != '' AND http_user_agent NOT LIKE '{USER_AGENT}%'"
 
+#: What is read of queries that run and of those that ran: never their text, which holds what applications have sent.
+RUNNING = ("elapsed", "http_user_agent", "query_id", "query_kind", "user")
+LOGGED = (
+    "event_date",
+    "event_time",
+    "type",
+    "query_kind",
+    "is_initial_query",
+    "databases",
+    "user",
+    "http_user_agent",
+    "query_duration_ms",
+    "written_rows",
+    "ProfileEvents",
+)
+
 #: Queries at the same time: an alert from 80, too many for one replica when 100 last, or at a peak of 200.
 CONCURRENT_WARN, CONCURRENT_FAIL, CONCURRENT_PEAK = 80, 100, 200
 #: Share of max_concurrent_queries, past which the next burst is refused.
@@ -52,6 +68,7 @@ QUERIES: dict[str, Query] = {
     "running": Query(
         f"SELECT countIf({LOAD_ONLY}) AS running FROM system.processes",  # noqa: S608 - a constant of ours
         table="system.processes",
+        columns=RUNNING,
         sampled=True,
     ),
     "query_limit": Query(
@@ -70,12 +87,14 @@ QUERIES: dict[str, Query] = {
         " ('system', 'information_schema', 'INFORMATION_SCHEMA', '_table_function'), databases)"
         f" AND {LOAD_ONLY}",
         table="system.query_log",
+        columns=LOGGED,
     ),
     "long_queries": Query(
         "SELECT query_id, user, query_kind, toUInt64(elapsed) AS seconds FROM system.processes"  # noqa: S608 - constants of ours
         f" WHERE elapsed > {LONG_SECONDS} AND query_kind NOT IN ('Backup', 'Restore') AND {LOAD_ONLY}"
         " ORDER BY elapsed DESC LIMIT 20",
         table="system.processes",
+        columns=RUNNING,
     ),
 }
 

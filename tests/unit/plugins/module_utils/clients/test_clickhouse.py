@@ -9,7 +9,6 @@ import itertools
 import json
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.langsmith.aws.plugins.module_utils.clients import clickhouse
 from ansible_collections.langsmith.aws.plugins.module_utils.clients.clickhouse import (
     CONNECTIONS,
     Target,
@@ -33,13 +33,16 @@ from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.fa
     Replica,
 )
 
-from tests.unit.plugins.scripted import SILENCE, Asked, Running, Said, make_authority, page, serve
+from tests.unit.plugins.leaping import Leaping
+from tests.unit.plugins.scripted import OVERDUE, Asked, Running, Said, make_authority, page, serve
 
 PASSWORD = "pa55-word"
 LOGIN = Login("langsmith", PASSWORD)
 OURS = {"X-ClickHouse-Format": "JSON", "X-ClickHouse-Server-Display-Name": "chi-0"}
 QUERIES = {name: Query(f"SELECT '{name}'") for name in ("one", "two", "three")}
 COUNTERS = {"counters": Query("SELECT counter", sampled=True)}
+#: Seconds of a query.
+TIMEOUT = 60.0
 
 
 def rows(*data: dict[str, Any], types: dict[str, str] | None = None, **headers: str) -> Said:
@@ -77,25 +80,41 @@ class Script:
 
 
 @contextmanager
-def observing(
-    *scripts: Callable[[Asked], Said], cluster: str | None = None, timeout: float = 5
-) -> Iterator[tuple[Target, list[Running]]]:
+def observing(*scripts: Callable[[Asked], Said], cluster: str | None = None) -> Iterator[tuple[Target, list[Running]]]:
     with ExitStack() as stack:
         servers = [stack.enter_context(serve(script)) for script in scripts]
         urls = tuple(f"http://{server.address}" for server in servers)
-        yield Target(urls, LOGIN, cluster, {"timeout": timeout}, sample_seconds=0.01), servers
+        yield Target(urls, LOGIN, cluster, {"timeout": TIMEOUT}, sample_seconds=0.01), servers
 
 
-def single(say: Callable[[str], Said], timeout: float = 5, queries: dict[str, Query] = QUERIES) -> Replica:
+def single(say: Callable[[str], Said], queries: dict[str, Query] = QUERIES) -> Replica:
     """What is observed of one server that greets as ClickHouse does."""
-    with observing(Script(say=say), timeout=timeout) as (target, _servers):
+    with observing(Script(say=say)) as (target, _servers):
         (replica,) = observe(target, queries).replicas
     return replica
 
 
-def answer(said: Said, timeout: float = 5) -> Any:
+def answer(said: Said) -> Any:
     with serve(lambda asked: said) as server:
-        return ask(HttpClient(f"http://{server.address}", timeout=timeout), LOGIN, "SELECT 1")
+        return ask(HttpClient(f"http://{server.address}", timeout=TIMEOUT), LOGIN, "SELECT 1")
+
+
+class Silence:
+    """Queries that are never answered, on a clock on which that takes as long as it is waited for."""
+
+    def __init__(self, clock: Leaping) -> None:
+        self._clock = clock
+        self.asked: list[str] = []
+
+    def __call__(self, sql: str) -> Said:
+        self.asked.append(sql)
+        self._clock.sleep(TIMEOUT)
+        return OVERDUE
+
+
+@pytest.fixture
+def silence(impatient: None, leaping: Callable[..., Leaping]) -> Silence:
+    return Silence(leaping(clickhouse))
 
 
 def test_credentials_travel_in_headers_and_never_in_the_address() -> None:
@@ -221,19 +240,21 @@ def test_what_is_no_clickhouse_is_not_taken_for_one(said: Said, told: str) -> No
     assert told in str(raised.value)
 
 
+BEGUN = b"HTTP/1.1 200 OK\r\nX-ClickHouse-Format: JSON\r\nContent-Length: 99\r\n\r\n{"
+
+
 @pytest.mark.parametrize(
-    "said",
+    ("said", "told"),
     [
-        SILENCE,
-        Said(silent=True, raw=(b"HTTP/1.1 200 OK\r\nX-ClickHouse-Format: JSON\r\nContent-Length: 9\r\n\r\n{",)),
+        (OVERDUE, "http: no answer within 60 s"),
+        (replace(OVERDUE, raw=(BEGUN, *(OVERDUE.raw or ()))), "http: the answer did not end within 60 s"),
     ],
 )
-def test_silence_ends_with_the_timeout_before_the_headers_and_within_the_body(said: Said) -> None:
-    began = time.monotonic()
-    with pytest.raises(UnreachableError, match=r"http: (no answer|the answer did not end) within 0.3 s") as raised:
-        answer(said, timeout=0.3)
+@pytest.mark.usefixtures("impatient")
+def test_silence_ends_with_the_timeout_before_the_headers_and_within_the_body(said: Said, told: str) -> None:
+    with pytest.raises(UnreachableError, match=told) as raised:
+        answer(said)
     assert raised.value.timed_out
-    assert time.monotonic() - began < 3
 
 
 @pytest.mark.parametrize("status", [200, 500])
@@ -279,7 +300,7 @@ def test_tls_asked_of_a_plain_port_is_told_of() -> None:
 
 
 def test_queries_run_side_by_side_on_a_few_kept_connections() -> None:
-    together = threading.Barrier(CONNECTIONS, timeout=10)
+    together = threading.Barrier(CONNECTIONS, timeout=TIMEOUT)
     queries = {str(number): Query(f"SELECT {number}") for number in range(5 * CONNECTIONS)}
 
     def say(sql: str) -> Said:
@@ -315,10 +336,8 @@ def test_without_counters_there_is_no_pause() -> None:
     assert (replica.later, replica.seconds) == ({}, 0)
 
 
-def test_where_nothing_listens_there_is_one_reason() -> None:
-    with observing(Script()) as (target, _servers):
-        pass
-    (replica,) = observe(target, QUERIES).replicas
+def test_where_nothing_listens_there_is_one_reason(closed_port: int) -> None:
+    (replica,) = observe(Target((f"http://127.0.0.1:{closed_port}",), LOGIN), QUERIES).replicas
     assert "refused the connection" in replica.unreachable
     assert replica.answers == {}
 
@@ -388,13 +407,11 @@ def test_a_writer_is_asked_where_the_reader_is_refused() -> None:
     assert replica.unreachable == ""
 
 
-def test_a_server_that_hangs_when_the_writer_asks_costs_its_timeout_once() -> None:
+def test_a_server_that_hangs_when_the_writer_asks_costs_its_timeout_once(silence: Silence) -> None:
     of_writer = {str(number): Query(f"SELECT writer {number}") for number in range(5)}
-    began = time.monotonic()
-    with observing(Script(say=lambda sql: SILENCE), timeout=2) as (target, _servers):
+    with observing(Script(say=silence)) as (target, _servers):
         (replica,) = observe(replace(target, writer=WRITER), QUERIES, of_writer).replicas
-        seconds = time.monotonic() - began
-    assert 2 <= seconds < 4
+    assert silence.asked == ["SELECT writer 0"]
     assert list(replica.writer) == ["0"]
     assert all("fell silent" in str(replica.answers[name]) for name in QUERIES)
 
@@ -427,48 +444,65 @@ def test_a_server_without_any_database_is_not_asked_for_ever() -> None:
     assert {answer.code for answer in replica.answers.values() if isinstance(answer, Refused)} == {81}
 
 
+@pytest.mark.usefixtures("impatient")
 def test_a_server_that_hangs_from_the_start_costs_its_timeout_once() -> None:
-    began = time.monotonic()
-    with observing(lambda asked: SILENCE, Script(), timeout=2) as (target, _servers):
+    with observing(lambda asked: OVERDUE, Script()) as (target, (hangs, _server)):
         silent, other = observe(target, {**QUERIES, **COUNTERS}).replicas
-        seconds = time.monotonic() - began
-    assert silent.unreachable == "http: no answer within 2 s"
+    assert silent.unreachable == "http: no answer within 60 s"
     assert other.answers["one"] == [{"sql": "SELECT 'one'"}]
-    assert 2 <= seconds < 4
+    assert len(hangs.asked) == 1
 
 
-def test_a_server_that_falls_silent_costs_its_timeout_once() -> None:
+def test_a_server_that_falls_silent_costs_its_timeout_once(silence: Silence) -> None:
     queries = {str(number): Query("SELECT 1", sampled=True) for number in range(20)}
-    began = time.monotonic()
-    replica = single(lambda sql: SILENCE, 2, queries)
-    assert 2 <= time.monotonic() - began < 4
+    replica = single(silence, queries)
+    # Those of all connections may be under way by then.
+    assert 1 <= len(silence.asked) <= CONNECTIONS
     assert all(isinstance(replica.answers[name], Refused) for name in queries)
     assert "fell silent" in str(replica.answers["19"])
     assert replica.later == {}
 
 
-def test_one_slow_query_is_no_silence() -> None:
+def test_one_slow_query_is_no_silence(silence: Silence, monkeypatch: pytest.MonkeyPatch) -> None:
     queries = {"slow": Query("SELECT slow"), **QUERIES, **COUNTERS}
-    replica = single(lambda sql: SILENCE if "slow" in sql else rows({"name": "x", "value": 1}), 2, queries)
-    assert replica.answers["slow"] == Refused(0, "http: no answer within 2 s")
+    heard, ask_one = threading.Semaphore(0), clickhouse._Server._ask
+
+    def hear(*asked: Any) -> Any:
+        answer = ask_one(*asked)
+        heard.release()
+        return answer
+
+    def say(sql: str) -> Said:
+        if "slow" not in sql:
+            return rows({"name": "x", "value": 1})
+        # The greeting, the clusters and every other query.
+        for _answer in range(2 + len(queries) - 1):
+            heard.acquire()
+        return silence(sql)
+
+    monkeypatch.setattr(clickhouse._Server, "_ask", hear)
+    replica = single(say, queries)
+    assert replica.answers["slow"] == Refused(0, "http: no answer within 60 s")
     assert replica.rise("counters", "x") == 0
     assert all(replica.rows(name) for name in QUERIES)
 
 
 def test_a_server_at_its_limit_of_queries_is_asked_one_by_one() -> None:
-    asking = threading.Semaphore(1)
+    asking, refused = threading.Semaphore(1), threading.Event()
 
     def say(sql: str) -> Said:
         if not asking.acquire(blocking=False):
+            refused.set()
             return error(202)
         try:
-            time.sleep(0.01)
+            refused.wait(TIMEOUT)
             return rows({"sql": sql})
         finally:
             asking.release()
 
     queries = {str(number): Query(f"SELECT {number}") for number in range(8)}
-    replica = single(say, queries=queries)
+    replica = single(say, queries)
+    assert refused.is_set()
     assert {name: replica.rows(name) for name in queries} == {n: [{"sql": q.sql}] for n, q in queries.items()}
 
 
@@ -485,7 +519,7 @@ def through(live: Target, servers: dict[str, Running]) -> Target:
             raise ConnectionRefusedError
         return socket.create_connection(("127.0.0.1", servers[host].port), timeout=timeout)
 
-    return replace(live, urls=("http://chi-0:8123",), connection={"timeout": 1.0, "dial": dial})
+    return replace(live, urls=("http://chi-0:8123",), connection={"timeout": TIMEOUT, "dial": dial})
 
 
 def discovering(known: list[dict[str, Any]], names: list[str], cluster: str | None = "replicated") -> Live:
@@ -548,7 +582,7 @@ def test_a_cluster_of_thousands_is_not_asked_whole() -> None:
 
 
 def test_answers_of_several_servers_behind_one_address_are_not_mixed() -> None:
-    names = iter(f"chi-{number}" for number in range(1000))
+    names = map("chi-{}".format, itertools.count())
 
     def balanced(asked: Asked) -> Said:
         said = Script()(asked)
@@ -573,11 +607,12 @@ def test_where_each_connection_leads_elsewhere_one_server_is_asked() -> None:
         def dial(host: str, port: int, timeout: float) -> socket.socket:
             return socket.create_connection(("127.0.0.1", next(ports)), timeout=timeout)
 
-        balanced = replace(target, urls=("http://service:8123",), connection={"timeout": 5.0, "dial": dial})
+        balanced = replace(target, urls=("http://service:8123",), connection={"timeout": TIMEOUT, "dial": dial})
         (replica,) = observe(balanced, QUERIES).replicas
     assert {name: replica.rows(name) for name in QUERIES} == {name: [{"name": "chi-0"}] for name in QUERIES}
 
 
+@pytest.mark.usefixtures("unresolved")
 def test_a_discovered_name_that_does_not_resolve_is_reached_by_its_address() -> None:
     known = [node(1, "localhost"), node(2, "chi-1.nowhere.invalid", host_address="127.0.0.1")]
     with observing(Script("", known), cluster="replicated") as (target, (server,)):

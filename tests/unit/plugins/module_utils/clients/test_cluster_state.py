@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from ansible_collections.langsmith.aws.plugins.module_utils.clients import cluster_state
 from ansible_collections.langsmith.aws.plugins.module_utils.clients.cluster_state import Cluster, Seen, connect, see
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.errors import ProjectError
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.forwarding import DeniedError, DialError
@@ -50,6 +51,12 @@ def inside() -> Inside:
 def server(inside: Inside) -> Iterator[Running]:
     with serve(inside) as running:
         yield running
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No answer is given up here."""
+    monkeypatch.setattr(cluster_state, "TIMEOUT_S", 60.0)
 
 
 @pytest.fixture

@@ -71,8 +71,8 @@ def test_a_program_that_hangs_is_ended_and_named(kubeconfig: Write, monkeypatch:
     monkeypatch.setattr(kubeconfig_client, "PROGRAM_SECONDS", 0.3)
     began = time.monotonic()
     with pytest.raises(KubeconfigError, match=f"the program {sys.executable} did not end within 0.3 s"):
-        load(kubeconfig(program("import time; time.sleep(60)")))
-    assert time.monotonic() - began < 5
+        load(kubeconfig(program("import time; time.sleep(600)")))
+    assert time.monotonic() - began < 60
 
 
 def test_a_user_without_credentials_is_nobody(kubeconfig: Write) -> None:

@@ -41,24 +41,24 @@ def names(found: object) -> list[str]:
 
 @pytest.mark.parametrize("host", ["chi-0", "chi-0.langsmith.svc.cluster.local", "chi-0-0", "chi-0-0.chi.langsmith.svc"])
 def test_the_pods_of_a_service_or_a_pod_itself_are_read(forward: PortForward, host: str) -> None:
-    found = pods.behind(forward, [f"{host}:8123"], "langsmith", 5)
+    found = pods.behind(forward, [f"{host}:8123"], "langsmith", 60)
     assert {server: names(of_it) for server, of_it in found.items()} == {f"{host}:8123": ["chi-0-0"]}
 
 
 def test_a_service_without_a_selector_has_no_pods_of_its_own(forward: PortForward) -> None:
-    assert pods.behind(forward, ["elsewhere:8123"], "langsmith", 5) == {"elsewhere:8123": ()}
+    assert pods.behind(forward, ["elsewhere:8123"], "langsmith", 60) == {"elsewhere:8123": ()}
 
 
 def test_what_the_api_server_refuses_is_unread(api: Cluster, forward: PortForward) -> None:
     api.refuses["/pods"] = 403
-    (found,) = pods.behind(forward, ["chi-0:8123"], "langsmith", 5).values()
+    (found,) = pods.behind(forward, ["chi-0:8123"], "langsmith", 60).values()
     assert isinstance(found, Unread)
     assert "refuses the user" in found.message
 
 
 @pytest.mark.parametrize("host", ["10.0.0.1", "", "fd00::1", "'evil.example.org/path'"])
 def test_a_name_of_no_cluster_is_unread_or_has_no_pod(api: Cluster, forward: PortForward, host: str) -> None:
-    (found,) = pods.behind(forward, [f"{host}:8123"], "langsmith", 5).values()
+    (found,) = pods.behind(forward, [f"{host}:8123"], "langsmith", 60).values()
     assert isinstance(found, Unread) or names(found) in ([], ["chi-0-0"])
     assert not [path for path in api.asked if "/path" in path]
 
@@ -71,5 +71,5 @@ def test_a_silent_api_server_costs_its_timeout_once_for_all(api: Cluster, forwar
 
 
 def test_a_cluster_of_thousands_is_not_asked_whole(forward: PortForward) -> None:
-    found = pods.behind(forward, [f"chi-{number}:8123" for number in range(100)], "langsmith", 5)
+    found = pods.behind(forward, [f"chi-{number}:8123" for number in range(100)], "langsmith", 60)
     assert len(found) == MAX_SERVERS

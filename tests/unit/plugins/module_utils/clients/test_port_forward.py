@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import websocket
 import yaml
+from ansible_collections.langsmith.aws.plugins.module_utils.clients import tunnel
 from ansible_collections.langsmith.aws.plugins.module_utils.clients.http_client import HttpClient, HttpError
 from ansible_collections.langsmith.aws.plugins.module_utils.clients.port_forward import PortForward
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.forwarding import DeniedError, DialError
@@ -25,6 +27,8 @@ from tests.unit.plugins.scripted import Authority, Said, said, serve
 
 READY = {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}
 BYTES = random.Random(7).randbytes(8 * 1024 * 1024)  # noqa: S311
+#: Seconds that nothing takes here.
+PATIENCE = 60.0
 
 
 @pytest.fixture
@@ -96,7 +100,7 @@ def test_tls_of_the_pod_itself_holds_for_the_name_of_the_url(
 def test_megabytes_pass_unchanged_both_ways_at_once(api: Cluster, forward: PortForward) -> None:
     with listening(echo) as port:
         api.pods["web-0", 8080] = port
-        with forward.dial("web", 80, 5) as sock:
+        with forward.dial("web", 80, PATIENCE) as sock:
             sending = threading.Thread(target=sock.sendall, args=(BYTES,))
             sending.start()
             back = read_all(sock, len(BYTES))
@@ -107,11 +111,14 @@ def test_megabytes_pass_unchanged_both_ways_at_once(api: Cluster, forward: PortF
 def test_what_the_pod_sent_before_it_closed_arrives_whole_and_then_the_end(api: Cluster, forward: PortForward) -> None:
     with listening(burst) as port:
         api.pods["web-0", 8080] = port
-        with forward.dial("web", 80, 5) as sock:
+        with forward.dial("web", 80, PATIENCE) as sock:
             assert read_all(sock, len(BYTES) + 1) == BYTES
 
 
-def test_what_the_caller_wrote_before_it_closed_arrives_whole(api: Cluster, forward: PortForward) -> None:
+def test_what_the_caller_wrote_before_it_closed_arrives_whole(
+    api: Cluster, forward: PortForward, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tunnel, "_LINGER_SECONDS", PATIENCE)
     arrived = bytearray()
     ended = threading.Event()
 
@@ -122,9 +129,9 @@ def test_what_the_caller_wrote_before_it_closed_arrives_whole(api: Cluster, forw
 
     with listening(keep) as port:
         api.pods["web-0", 8080] = port
-        with forward.dial("web", 80, 5) as sock:
+        with forward.dial("web", 80, PATIENCE) as sock:
             sock.sendall(BYTES)
-        assert ended.wait(10)
+        assert ended.wait(PATIENCE)
     assert bytes(arrived) == BYTES
 
 
@@ -132,10 +139,10 @@ def test_many_connections_at_once_are_each_their_own(api: Cluster, forward: Port
     with listening(echo) as port:
         api.pods["web-0", 8080] = port
         with ThreadPoolExecutor(6) as threads:
-            socks = list(threads.map(lambda _one: forward.dial("web", 80, 5), range(12)))
+            socks = list(threads.map(lambda _one: forward.dial("web", 80, PATIENCE), range(12)))
         for number, sock in enumerate(socks):
             sock.sendall(f"{number:4}".encode())
-        assert [int(sock.recv(4)) for sock in socks] == list(range(12))
+        assert [int(read_all(sock, 4)) for sock in socks] == list(range(12))
         assert len(tunnels()) == 12
         for sock in socks:
             sock.close()
@@ -144,7 +151,7 @@ def test_many_connections_at_once_are_each_their_own(api: Cluster, forward: Port
 def test_a_caller_that_no_longer_writes_still_reads(api: Cluster, forward: PortForward) -> None:
     with listening(burst) as port:
         api.pods["web-0", 8080] = port
-        with forward.dial("web", 80, 5) as sock:
+        with forward.dial("web", 80, PATIENCE) as sock:
             sock.shutdown(socket.SHUT_WR)
             assert len(read_all(sock, len(BYTES))) == len(BYTES)
 
@@ -153,7 +160,7 @@ def test_closing_ends_connections_that_nobody_reads(api: Cluster) -> None:
     forward = PortForward(str(api.kubeconfig), "langsmith")
     with listening(burst) as port:
         api.pods["web-0", 8080] = port
-        sock = forward.dial("web", 80, 5)
+        sock = forward.dial("web", 80, PATIENCE)
         assert tunnels()
         forward.close()
         assert not tunnels()
@@ -179,7 +186,7 @@ def test_a_missing_right_is_told_with_the_rights_that_are_needed(
 ) -> None:
     api.refuses[path] = 403
     with pytest.raises(DialError, match=words) as caught:
-        forward.dial("web", 80, 5)
+        forward.dial("web", 80, PATIENCE)
     assert f"/{path}; reaching" in str(caught.value)
 
 
@@ -190,7 +197,7 @@ def test_only_a_missing_right_leaves_others_to_be_tried(
     path = "/apis/apps/v1/namespaces/langsmith/deployments"
     api.refuses["deployments"] = status
     with pytest.raises(DialError, match=f"user may not ask {path}$") as caught:
-        forward.read(path, 5)
+        forward.read(path, PATIENCE)
     assert isinstance(caught.value, kind)
     assert isinstance(caught.value, DeniedError) == (kind is DeniedError)
 
@@ -198,7 +205,7 @@ def test_only_a_missing_right_leaves_others_to_be_tried(
 def test_a_name_that_is_neither_a_service_nor_a_pod_is_said_to_be_neither(api: Cluster, forward: PortForward) -> None:
     api.refuses["portforward"] = 404
     with pytest.raises(DialError, match="there is no Service and no pod nothing in namespace elsewhere"):
-        forward.dial("nothing.elsewhere", 80, 5)
+        forward.dial("nothing.elsewhere", 80, PATIENCE)
 
 
 def test_a_service_without_a_selector_leads_to_the_pod_of_its_endpoints(api: Cluster, forward: PortForward) -> None:
@@ -213,9 +220,9 @@ def test_a_service_without_a_selector_leads_to_the_pod_of_its_endpoints(api: Clu
     )
     with listening(echo) as port:
         api.pods["web-0", 8080] = port
-        with forward.dial("manual", 80, 5) as sock:
+        with forward.dial("manual", 80, PATIENCE) as sock:
             sock.sendall(b"ok")
-            assert sock.recv(2) == b"ok"
+            assert read_all(sock, 2) == b"ok"
 
 
 def test_an_api_server_that_says_nothing_is_given_up_in_time(api: Cluster, forward: PortForward) -> None:
@@ -223,8 +230,21 @@ def test_an_api_server_that_says_nothing_is_given_up_in_time(api: Cluster, forwa
     with pytest.raises(DialError) as caught:
         forward.dial("web", 80, 0.3)
     assert caught.value.timed_out
+
+
+def test_a_port_forward_that_is_not_answered_is_given_up_in_time(
+    api: Cluster, forward: PortForward, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def brief(sock: socket.socket, *more: Any, **options: Any) -> Any:
+        sock.settimeout(0.3)
+        return handshake(sock, *more, **options)
+
+    # Only the answer that stays out is not waited for: the connection before it may take its time.
+    handshake = websocket._core.handshake
+    monkeypatch.setattr(websocket._core, "handshake", brief)
+    api.silent = True
     with pytest.raises(DialError, match="port-forward to web-0 in namespace langsmith was not answered") as caught:
-        forward.dial("web-0.web.langsmith", 80, 0.3)
+        forward.dial("web-0.web.langsmith", 80, PATIENCE)
     assert caught.value.timed_out
 
 
@@ -243,22 +263,20 @@ def test_a_kubeconfig_may_name_the_server_of_the_certificate(api: Cluster, forwa
         closing(PortForward(str(api.kubeconfig), "langsmith")) as other,
         pytest.raises(DialError, match=r"127\.0\.0\.1"),
     ):
-        other.dial("web", 80, 5)
+        other.dial("web", 80, PATIENCE)
     change(api, "cluster", **{"tls-server-name": "localhost"})
     with listening(echo) as port:
         api.pods["web-0", 8080] = port
-        with forward.dial("web", 80, 5) as sock:
+        with forward.dial("web", 80, PATIENCE) as sock:
             sock.sendall(b"ok")
-            assert sock.recv(2) == b"ok"
+            assert read_all(sock, 2) == b"ok"
 
 
-def test_an_api_server_that_is_not_there_is_named(api: Cluster, forward: PortForward) -> None:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        change(api, "cluster", server=f"https://localhost:{sock.getsockname()[1]}")
+def test_an_api_server_that_is_not_there_is_named(api: Cluster, forward: PortForward, closed_port: int) -> None:
+    change(api, "cluster", server=f"https://localhost:{closed_port}")
     for host in ("web", "web-0.web.langsmith"):
         with pytest.raises(DialError, match="refused"):
-            forward.dial(host, 80, 5)
+            forward.dial(host, 80, PATIENCE)
 
 
 def test_a_program_that_gives_credentials_runs_once(api: Cluster, forward: PortForward, tmp_path: Path) -> None:
@@ -271,14 +289,14 @@ def test_a_program_that_gives_credentials_runs_once(api: Cluster, forward: PortF
     with listening(echo) as port:
         api.pods["web-0", 8080] = port
         for _time in range(3):
-            forward.dial("web", 80, 5).close()
+            forward.dial("web", 80, PATIENCE).close()
     assert api.tokens == {"Bearer given"}
     assert runs.read_text(encoding="utf-8") == "x"
 
 
 def test_a_kubeconfig_that_cannot_be_used_is_an_error_of_the_dial(tmp_path: Path) -> None:
     with pytest.raises(DialError, match=f"kubeconfig {tmp_path / 'none'} cannot be used"):
-        PortForward(str(tmp_path / "none"), "langsmith").dial("web", 80, 5)
+        PortForward(str(tmp_path / "none"), "langsmith").dial("web", 80, PATIENCE)
 
 
 def test_nothing_is_read_before_the_first_dial(tmp_path: Path) -> None:

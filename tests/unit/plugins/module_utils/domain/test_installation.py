@@ -122,6 +122,21 @@ def test_the_fact_is_flat_and_named_as_documented() -> None:
     assert not [part for part in parts if "settings" in part]
 
 
+def test_the_nodes_of_clickhouse_are_those_of_its_groups() -> None:
+    groups = [
+        Nodegroup("acme", name, "arn:n", "ACTIVE", NodegroupSettings(instance_types=(kind,)))
+        for name, kind in [
+            ("acme-default", "m7i.large"),
+            ("acme-clickhouse-a", "m6i.8xlarge"),
+            ("acme-clickhouse-b", "m6i.8xlarge"),
+        ]
+    ]
+    secret = Secret("langsmith/acme/clickhouse", "arn:s", False, {"langsmith:clickhouse-topology": "replicated"})
+    found = installation(nodegroups=tuple(groups), secrets=(secret,)).clickhouse
+    assert found is not None
+    assert found.instance_types == (("m6i.8xlarge",),)
+
+
 def test_a_cluster_on_its_way_out_is_to_be_created() -> None:
     drift = Plan(installation(cluster=cluster("DELETING")), {"cluster": {}}, OURS).drift()
     assert drift["cluster"].action == "create"

@@ -289,3 +289,48 @@ def test_a_quota_is_held_against_what_is_wanted(code: str, answer: Quota | Probl
     inputs = (Input("types", ["m6i.4xlarge"], "instance_types"), Input("count", 3, "node_count"))
     found = judge(*inputs, facts=replace(FACTS, quotas={code: answer}))
     assert [finding.status for finding in found if finding.id == "preflight.quotas"] == [status]
+
+
+def trace_ttl(enabled: bool = True, **seconds: Any) -> Finding:
+    days = {"datastores_ttl_short_days": 14, "datastores_ttl_long_days": "400"}
+    value = {"enabled": enabled, "ttl_period_seconds": seconds, **days}
+    given = Input("langsmith_values.config.ttl.ttl_period_seconds", value, "trace_ttl")
+    (found,) = [one for one in judge(given) if one.id == "preflight.trace_ttl"]
+    return found
+
+
+@pytest.mark.parametrize(
+    "seconds",
+    [
+        {},
+        {"shortlived": "1209600"},
+        {"shortlived": 1209600, "longlived": 34560000},
+        {"shortlived": 604800, "enabled": False},
+        {"other": 1},
+    ],
+)
+def test_traces_that_the_chart_keeps_for_the_buckets_days_or_for_ever_pass(seconds: dict[str, Any]) -> None:
+    assert trace_ttl(**seconds).status == "pass"
+
+
+def test_traces_that_the_chart_keeps_for_other_days_than_the_bucket_are_refused_once() -> None:
+    found = trace_ttl(shortlived="604800", longlived=7776000)
+    assert (found.status, found.subject) == ("fail", "langsmith_values.config.ttl.ttl_period_seconds")
+    assert found.observed == (
+        "shortlived is 7 days and the bucket drops their payloads after 14; "
+        "longlived is 90 days and the bucket drops their payloads after 400"
+    )
+    assert found.remedy == (
+        "leave langsmith_values.config.ttl.ttl_period_seconds out and set datastores_ttl_short_days: 7, "
+        "datastores_ttl_long_days: 90, which chart and bucket both follow"
+    )
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"), [(100000, "100000 s"), ("a week", "'a week'"), (None, "None"), (0, "0 s")]
+)
+def test_a_period_that_is_no_whole_days_cannot_be_the_buckets(seconds: Any, told: str) -> None:
+    found = trace_ttl(shortlived=seconds)
+    assert found.status == "fail"
+    assert found.observed.startswith(f"shortlived is {told} and")
+    assert "set datastores_ttl_short_days: whole days" in found.remedy

@@ -85,3 +85,21 @@ def test_one_pod_is_refused_for_production_with_the_reason() -> None:
     assert found.status == "fail"
     assert "can never become a replicated one" in found.observed
     assert "before the first migration" in found.remedy
+
+
+@pytest.mark.parametrize("name", ["", "langsmith-production", "langsmithproduction", "Traces", "1st", "lang-smith"])
+def test_servers_are_named_after_a_cluster_that_the_operator_and_sql_take(name: str) -> None:
+    found = judged("replicated", replicas=3, cluster=name)["cluster"]
+    assert found.status == "fail"
+    assert "set datastores_clickhouse_cluster to" in found.remedy
+
+
+@pytest.mark.parametrize("name", ["default", "langsmith_checks", "clickhouse_operator", "", "two words", "a/b"])
+def test_langsmiths_user_is_none_of_those_that_the_servers_have_anyway(name: str) -> None:
+    found = judged("replicated", replicas=3, user=name)["user"]
+    assert found.status == "fail"
+    assert "set datastores_clickhouse_user to another name" in found.remedy
+
+
+def test_names_of_a_cluster_and_a_user_that_can_be_made_fail_nothing() -> None:
+    assert judged("replicated", replicas=3, cluster="traces2", user="lang-smith_1") == {}

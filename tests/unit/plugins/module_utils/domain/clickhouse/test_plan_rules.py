@@ -65,16 +65,16 @@ BROKEN: list[tuple[str, dict[str, Any], str, str | None]] = [
     ("cpu", {"cpu": 7.5}, "fail", "pass"),
     ("cpu", {"cpu": None}, "unknown", "warn"),
     ("cpu", {"cpu": float("nan")}, "fail", "warn"),
-    ("cpu", {"load": Load(10, 20, 7)}, "warn", "pass"),  # 16 vCPU by the scaling page
+    ("cpu", {"load": Load(100, 20, 7)}, "warn", "pass"),  # 16 vCPU by the scaling page
     ("memory", {"memory_gib": 31}, "warn", "pass"),  # 33.3 GB, which the source's 32 GB allow
     ("memory", {"memory_gib": 29}, "fail", "pass"),
     ("memory", {"memory_gib": 8}, "fail", "warn"),
     ("memory", {"memory_gib": None}, "unknown", "warn"),
     ("cpu_limit", {"cpu_limit": 4}, "fail", "fail"),
-    ("schedulable", {"instance_type": "m6i.2xlarge"}, "fail", "fail"),
-    ("schedulable", {"instance_type": "m6i.4xlarge", "cpu": 15.6}, "warn", "warn"),  # no room for DaemonSets
-    ("schedulable", {"instance_type": "mac2.metal"}, "unknown", "warn"),
-    ("schedulable", {"instance_type": None}, "unknown", None),
+    ("schedulable", {"instance_types": ("m6i.2xlarge",)}, "fail", "fail"),
+    ("schedulable", {"instance_types": ("m6i.4xlarge",), "cpu": 15.6}, "warn", "warn"),  # no room for DaemonSets
+    ("schedulable", {"instance_types": ("mac2.metal",)}, "unknown", "warn"),
+    ("schedulable", {"instance_types": ()}, "unknown", None),
     ("memory_limit", {"memory_limit_gib": 16}, "fail", "fail"),
     ("memory_limit", {"memory_limit_gib": 64}, "warn", "warn"),  # more than the node leaves to pods
     ("memory_limit", {"memory_limit_gib": None}, "unknown", None),
@@ -99,10 +99,10 @@ BROKEN: list[tuple[str, dict[str, Any], str, str | None]] = [
     ("throughput", {"volume": replace(GP3, throughput_mib_s=None)}, "fail", "pass"),  # 125 MiB/s
     ("throughput", {"volume": Volume("io1", 500, 7000)}, "fail", "pass"),  # 500 MiB/s
     ("throughput", {"volume": Volume("io2", 500)}, "unknown", None),
-    ("instance_io", {"instance_type": "m6i.4xlarge"}, "warn", "warn"),  # 596 MiB/s, 1192 in bursts
-    ("instance_io", {"instance_type": "m6i.2xlarge"}, "warn", "warn"),
-    ("instance_io", {"instance_type": "m5.2xlarge"}, "fail", "warn"),  # 566 MiB/s even in bursts
-    ("instance_io", {"instance_type": "m6in.2xlarge"}, "warn", "warn"),
+    ("instance_io", {"instance_types": ("m6i.4xlarge",)}, "warn", "warn"),  # 596 MiB/s, 1192 in bursts
+    ("instance_io", {"instance_types": ("m6i.2xlarge",)}, "warn", "warn"),
+    ("instance_io", {"instance_types": ("m5.2xlarge",)}, "fail", "warn"),  # 566 MiB/s even in bursts
+    ("instance_io", {"instance_types": ("m6in.2xlarge",)}, "warn", "warn"),
     ("disk_need", {"volume": replace(GP3, size_gib=100)}, "fail", "warn"),  # 109.2 GiB
     ("disk_need", {"volume": replace(GP3, size_gib=None)}, "unknown", "warn"),
     ("disk_need", {"load": Load(10, 5, 90)}, "fail", "warn"),
@@ -147,7 +147,7 @@ def test_the_throughput_of_provisioned_iops_follows_from_the_iops(volume: Volume
 
 
 def test_an_instance_that_only_bursts_is_told_with_the_figures_and_the_types_that_could() -> None:
-    found = judge_plan(replace(HEALTHY, instance_type="m6i.2xlarge"), "production")
+    found = judge_plan(replace(HEALTHY, instance_types=("m6i.2xlarge",)), "production")
     (told,) = [finding for finding in found if finding.id == "clickhouse.instance_io"]
     assert "the volume can do 1000 MiB/s" in told.observed
     assert "m6i.2xlarge sustains 298 MiB/s" in told.observed
@@ -156,12 +156,12 @@ def test_an_instance_that_only_bursts_is_told_with_the_figures_and_the_types_tha
 
 
 def test_a_slower_volume_asks_no_more_of_the_instance_than_it_gives() -> None:
-    modest = replace(HEALTHY, instance_type="m6i.4xlarge", volume=Volume("gp3", 500))
+    modest = replace(HEALTHY, instance_types=("m6i.4xlarge",), volume=Volume("gp3", 500))
     assert of_plan(modest)["instance_io"] == "pass"
 
 
 def test_a_pod_that_does_not_fit_is_told_with_types_on_which_it_does() -> None:
-    found = judge_plan(replace(HEALTHY, instance_type="m6i.2xlarge"), "production")
+    found = judge_plan(replace(HEALTHY, instance_types=("m6i.2xlarge",)), "production")
     (told,) = [finding for finding in found if finding.id == "clickhouse.schedulable"]
     assert told.observed == "m6i.2xlarge leaves pods 7.91 vCPU and 31.0 GiB"
     assert "4xlarge" in told.remedy
@@ -174,13 +174,13 @@ def test_a_volume_that_is_too_small_is_told_with_the_arithmetic() -> None:
     assert told.observed == "100 GiB, full after 1.7 days"
 
 
-@pytest.mark.parametrize(("gib", "status"), [(1000, "fail"), (1200, "warn"), (60000, "warn")])
+@pytest.mark.parametrize(("gib", "status"), [(2300, "fail"), (2400, "warn"), (60000, "warn")])
 def test_traces_that_never_expire_fill_a_volume_of_any_size(gib: int, status: str) -> None:
     plan = replace(HEALTHY, volume=replace(GP3, size_gib=gib), load=Load(100, 5), ttl_days=0)
     (told,) = [finding for finding in judge_plan(plan, "production") if finding.id == "clickhouse.disk_need"]
     assert told.status == status
     assert told.observed.startswith(f"{gib} GiB, full after {gib / 60:.1f} days")
-    assert ("never expire" in told.observed) == (status == "warn")
+    assert "30 days x 1.3 (plan.load.horizon_days, as traces never expire)" in told.expected
     assert of_plan(replace(plan, load=Load(100, 5, 7)))["disk_need"] == "pass"
 
 
@@ -259,3 +259,20 @@ def test_what_a_server_told_need_not_be_planned_and_what_it_did_not_tell_is_stil
 def test_what_a_server_told_does_not_hide_what_is_planned() -> None:
     told = Finding("clickhouse.cpu", "pass", "clickhouse", "clickhouse:8123", "8 vCPU", "8 vCPU")
     assert statuses(judge_plan(Plan("external", cpu=2), "production", [told]))["cpu"] == "fail"
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_of_several_instance_types_each_is_judged_and_the_weakest_decides(order: int) -> None:
+    types = ("m6in.4xlarge", "m6i.4xlarge", "m5.2xlarge", "c5.2xlarge")[::order]
+    found = {
+        one.id: one for one in judge_plan(replace(HEALTHY, instance_types=types, memory_limit_gib=40), "production")
+    }
+    io, room, limit = (found[f"clickhouse.{rule}"] for rule in ("instance_io", "schedulable", "memory_limit"))
+    assert [one.status for one in (io, room, limit)] == ["fail", "fail", "warn"]
+    # All that are as bad, and no better one.
+    for told in (io, room):
+        assert ("m5.2xlarge" in told.observed, "c5.2xlarge" in told.observed) == (True, True)
+        assert "4xlarge" not in told.observed
+    assert "c5.2xlarge leaves pods" in limit.observed
+    assert of_plan(replace(HEALTHY, instance_types=(*types, "mac2.metal")))["schedulable"] == "fail"
+    assert of_plan(replace(HEALTHY, instance_types=("m6in.4xlarge", "mac2.metal")))["schedulable"] == "unknown"

@@ -7,10 +7,16 @@ from typing import Any
 
 import pytest
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse import instances
-from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.facts import Load, Plan, Volume
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.facts import (
+    Environment,
+    Load,
+    Plan,
+    Volume,
+)
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.plan_rules import PLAN_RULES, judge_plan
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.recommendation import (
     load_from,
+    needed,
     recommend,
 )
 
@@ -30,7 +36,7 @@ def planned(load: Load) -> Plan:
         memory_gib=advice.memory_gib,
         cpu_limit=advice.cpu,
         memory_limit_gib=advice.memory_gib,
-        instance_type=advice.instance_type,
+        instance_types=(advice.instance_type,),
         volume=Volume("gp3", advice.volume_gib, advice.iops, advice.throughput_mib_s),
         load=load,
         ttl_days=load.retention_days,
@@ -53,7 +59,8 @@ def test_what_is_recommended_for_a_load_passes_every_rule_on_plans(users: int, t
         (50, 10, (3, 8, 32)),
         (20, 100, (3, 16, 32)),
         (50, 1000, (3, 14, 32)),
-        (5, 100, (3, 16, 32)),  # no row of its own: the medium one
+        (5, 100, (3, 10, 32)),  # no row of its own: that of high writes
+        (20, 10, (3, 8, 32)),  # none either: that of high reads
         (20, 1000, (3, 14, 32)),
         (5, 1001, (3, 16, 64)),  # above the scaling page
         (51, 10, (5, 16, 64)),
@@ -65,6 +72,22 @@ def test_each_figure_is_the_larger_of_the_reference_and_the_scaling_page(
     advice = recommend(Load(traces_per_s, users, 7))
     assert (advice.replicas, advice.cpu, advice.memory_gib) == size
     assert (advice.iops, advice.throughput_mib_s) == (7000, 1000)
+
+
+@pytest.mark.parametrize(
+    ("environment", "users"),
+    # For 20 users the page itself has 16 vCPU on one replica, and 14 on three for more traces.
+    [("dev", 5), ("dev", 20), ("dev", 50), ("production", 5), ("production", 50), ("production", 80)],
+)
+def test_more_traces_never_need_less(environment: Environment, users: int) -> None:
+    sizes = [needed(Load(rate, users, 7), environment) for rate in sorted(WRITES)]
+    totals = [size.replicas * size.cpu for size in sizes]
+    assert totals == sorted(totals)
+
+
+def test_the_arithmetic_names_the_row_that_was_taken() -> None:
+    assert "for high reads and low writes, the least of its rows" in recommend(Load(10, 20, 7)).arithmetic[0]
+    assert recommend(Load(100, 20, 7)).arithmetic[0].endswith("for medium reads and medium writes")
 
 
 def test_the_volume_holds_what_is_kept_below_the_alert_at_70_percent() -> None:
@@ -105,7 +128,9 @@ def test_dev_has_the_scaling_pages_size_and_the_volume_that_costs_nothing_more()
         (Load(0, 5), "load.traces_per_s is 0"),
         (Load(float("nan"), 5), "load.traces_per_s is nan"),
         (Load(10, -1), "load.users is -1"),
-        (Load(10, 5, 0), "load.retention_days is 0"),
+        (Load(10, 5, -1), "load.retention_days is -1"),
+        (Load(10, 5, 0, 0), "load.horizon_days is 0"),
+        (Load(1000, 5, 0, 400), "shorten load.horizon_days"),
         (Load(10, 5, float("inf")), "load.retention_days is inf"),
         (Load(1000, 5, 400), "a gp3 volume ends at 65536"),
         (Load(1e308, 5, 400), "a gp3 volume ends at 65536"),
@@ -135,3 +160,21 @@ def test_what_is_no_load_is_refused(given: Any) -> None:
 
 def test_a_load_may_hold_its_figures_as_text_as_templates_give_them() -> None:
     assert load_from({"traces_per_s": "100", "users": "20"}) == Load(100.0, 20, None)
+
+
+@pytest.mark.parametrize(("horizon", "days"), [(None, 30), (7, 7)])
+def test_a_volume_for_traces_that_never_expire_lasts_until_a_horizon_that_is_named(
+    horizon: float | None, days: float
+) -> None:
+    advice = recommend(Load(100, 20, 0, horizon))
+    assert advice.volume_gib == recommend(Load(100, 20, days)).volume_gib
+    told = " ".join(advice.arithmetic)
+    assert (
+        f"never expire (retention 0), so that no volume lasts: it is sized for {days} days (load.horizon_days)" in told
+    )
+    assert "if nothing were deleted" not in told
+
+
+def test_a_horizon_says_nothing_where_traces_expire() -> None:
+    assert recommend(Load(100, 20, 7, 90)) == recommend(Load(100, 20, 7))
+    assert load_from({"traces_per_s": 1, "retention_days": 0, "horizon_days": "90"}) == Load(1.0, None, 0.0, 90.0)

@@ -4,8 +4,14 @@
 
 from __future__ import annotations
 
+import pytest
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse import sizing
-from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.facts import Live, Plan, Replica
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.facts import (
+    Live,
+    Plan,
+    Replica,
+    Topology,
+)
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.live import judge_live
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.finding import Finding, Status
 
@@ -38,3 +44,12 @@ def test_a_server_that_is_gone_tells_nothing_that_the_plan_leaves_out() -> None:
 
 def test_the_reference_plan_alone_suffices() -> None:
     assert sizing.sufficient(sizing.judge("production", HEALTHY, []))
+
+
+@pytest.mark.parametrize("topology", ["external", "managed"])
+def test_a_clickhouse_of_others_that_nobody_asked_is_not_called_sufficient(topology: Topology) -> None:
+    plan = Plan(topology, blob_storage=True, ttl_days=14)
+    unseen = [found for found in sizing.judge("production", plan, []) if found.subject == "live"]
+    assert [(found.id, found.status) for found in unseen] == [("clickhouse.connection", "unknown")]
+    assert not sizing.sufficient(sizing.judge("production", plan, []))
+    assert "live" not in {found.subject for found in sizing.judge("production", plan, judge_live(GONE, "production"))}

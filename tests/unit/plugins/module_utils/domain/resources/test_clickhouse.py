@@ -11,6 +11,7 @@ import pytest
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.resources.clickhouse import (
     CLUSTER_TAG,
     TOPOLOGY_TAG,
+    USER_TAG,
     ClickHouse,
     differences,
     node_groups,
@@ -25,7 +26,7 @@ def volume(number: int, size: int = 100, iops: int = 3000, throughput: int = 125
 
 
 def servers(count: int = 3, topology: str = "replicated", **figures: int) -> ClickHouse:
-    return ClickHouse(topology, "langsmith", tuple(volume(number, **figures) for number in range(count)))
+    return ClickHouse(topology, "langsmith", "langsmith", tuple(volume(number, **figures) for number in range(count)))
 
 
 def wanted(**changes: Any) -> dict[str, Any]:
@@ -35,8 +36,10 @@ def wanted(**changes: Any) -> dict[str, Any]:
 
 def test_what_was_decided_is_read_from_the_tags_of_the_secret_and_replicas_are_counted_by_their_volumes() -> None:
     keeper = Volume("vol-k", "us-east-1a", 20, "gp3", 3000, 125, "in-use", "data-chk-langsmith-keeper-0-0-0")
-    found = read({TOPOLOGY_TAG: "replicated", CLUSTER_TAG: "traces"}, [volume(1), keeper, volume(0)])
-    assert (found.topology, found.cluster, found.replicas) == ("replicated", "traces", 2)
+    found = read(
+        {TOPOLOGY_TAG: "replicated", CLUSTER_TAG: "traces", USER_TAG: "writer"}, [volume(1), keeper, volume(0)]
+    )
+    assert (found.topology, found.cluster, found.user, found.replicas) == ("replicated", "traces", "writer", 2)
     assert [item["id"] for item in found.to_dict()["volumes"]] == ["vol-0", "vol-1"]
 
 
@@ -65,6 +68,27 @@ def test_another_topology_is_blocked_with_the_reason_and_a_way(topology: str) ->
 def test_another_name_of_the_cluster_is_blocked() -> None:
     (only,) = differences(wanted(cluster="other"), servers())
     assert "Keep the name" in only.blocked
+
+
+def test_another_user_of_servers_that_know_one_is_blocked() -> None:
+    (only,) = differences(wanted(user="other"), servers())
+    assert (only.field, only.wanted, only.actual) == ("user", "other", "langsmith")
+    assert "Keep the user" in only.blocked
+    assert differences(wanted(user="langsmith"), servers()) == []
+
+
+def test_a_user_that_was_never_written_down_or_is_known_elsewhere_may_be_any() -> None:
+    assert differences(wanted(user="other"), replace(servers(), user="")) == []
+    assert differences(wanted(topology="external", user="other"), servers(topology="external")) == []
+
+
+def test_other_types_of_nodes_are_blocked_as_the_groups_keep_theirs() -> None:
+    there = replace(servers(), instance_types=(("m6i.8xlarge",),))
+    (only,) = differences(wanted(instance_types=["m6i.4xlarge"]), there)
+    assert (only.field, only.wanted, only.actual) == ("instance_types", ["m6i.4xlarge"], ["m6i.8xlarge"])
+    assert "Keep the types" in only.blocked
+    assert differences(wanted(instance_types=["m6i.8xlarge"]), there) == []
+    assert differences(wanted(instance_types=["m6i.4xlarge"]), servers()) == []
 
 
 @pytest.mark.parametrize(("replicas", "blocked"), [(5, False), (2, True)])

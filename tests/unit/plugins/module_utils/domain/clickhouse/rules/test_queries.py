@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.facts import Context, Refused, Replica
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.live import QUERIES
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.rules import queries
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.finding import Finding
 
@@ -101,7 +102,7 @@ def test_what_nobody_answered_is_unknown() -> None:
     silent = server({"latency": Refused(497, "Not enough privileges")})
     found = [only(rule(silent, CONTEXT)) for rule in queries.REPLICA_RULES]
     assert {one.status for one in found} == {"unknown"}
-    assert "GRANT SELECT ON system.query_log TO `reader`" in found[2].remedy
+    assert f"GRANT SELECT({', '.join(queries.LOGGED)}) ON system.query_log TO `reader`" in found[2].remedy
 
 
 def test_the_text_of_a_query_is_never_told() -> None:
@@ -110,3 +111,11 @@ def test_the_text_of_a_query_is_never_told() -> None:
     assert found.observed.startswith("5 over 600 s: one of langsmith for 700 s, ")
     assert "SELECT query_id" in queries.QUERIES["long_queries"].sql
     assert ", query," not in queries.QUERIES["long_queries"].sql
+
+
+def test_of_queries_that_run_or_ran_no_column_is_read_that_holds_their_text_or_what_it_names() -> None:
+    told = {"query", "formatted_query", "normalized_query_hash", "exception", "log_comment", "tables", "Settings"}
+    for name, query in QUERIES.items():
+        if query.table in ("system.processes", "system.query_log"):
+            assert query.columns, name
+            assert not told & set(query.columns), name
