@@ -58,6 +58,8 @@ def wish_spec() -> Spec:
         "clickhouse": _of(
             topology={"type": "str", "required": True, "choices": ["single", "replicated", "external", "managed"]},
             cluster={"type": "str"},
+            user={"type": "str"},
+            instance_types={"type": "list", "elements": "str"},
             replicas={"type": "int"},
             volume=_of(size_gib={"type": "int"}, iops={"type": "int"}, throughput_mib_s={"type": "int"}),
         ),

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
+from ansible_collections.langsmith.aws.plugins.module_utils.shell.plan_options import wish
 
 ROLES = Path(__file__).parents[3] / "roles"
 #: What every inventory says.
@@ -284,8 +285,10 @@ def test_a_volume_that_was_slow_before_this_run_does_not_stop_it_and_is_not_call
 
 
 def test_the_user_of_servers_made_here_is_kept_as_it_was_decided() -> None:
-    assert value("__datastores_clickhouse_wanted", datastores_clickhouse_topology="replicated")["user"] == "langsmith"
-    assert "user" not in value("__datastores_clickhouse_wanted", datastores_clickhouse_topology="external")
+    wanted = value("__datastores_clickhouse_wanted", datastores_clickhouse_topology="replicated")
+    assert wish({"clickhouse": wanted})["clickhouse"]["user"] == "langsmith"
+    outside = value("__datastores_clickhouse_wanted", datastores_clickhouse_topology="external")
+    assert wish({"clickhouse": outside})["clickhouse"]["user"] is None
     tags = value("__datastores_clickhouse_tags", datastores_clickhouse_topology="replicated")
     assert tags["langsmith:clickhouse-user"] == "langsmith"
 

@@ -103,7 +103,7 @@ def differences(wanted: Mapping[str, Any], actual: ClickHouse) -> list[Differenc
     found = []
     if wanted.get("cluster") is not None and wanted["cluster"] != actual.cluster:
         found.append(Difference("cluster", wanted["cluster"], actual.cluster, _CLUSTER))
-    if actual.topology == "replicated" and actual.user and wanted.get("user", actual.user) != actual.user:
+    if actual.topology == "replicated" and actual.user and (wanted.get("user") or actual.user) != actual.user:
         found.append(Difference("user", wanted["user"], actual.user, _USER))
     found += _types(wanted.get("instance_types"), actual)
     if actual.topology != "replicated" or not actual.volumes:
