@@ -9,6 +9,7 @@ import json
 import os
 import secrets
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -22,7 +23,7 @@ from xml.sax.saxutils import escape
 from sandbox.stores import clickhouse as store
 
 REPOSITORY = Path(__file__).parents[2]
-START_SECONDS = 60
+START_SECONDS = 180
 
 _SYSTEM_TABLES = "SELECT name, engine FROM system.tables WHERE database = 'system'"
 
@@ -115,7 +116,7 @@ class Server:
     def stop(self) -> None:
         """End it at once, as a node that is lost."""
         self.process.kill()
-        self.process.wait(timeout=30)
+        self.process.wait(timeout=60)
 
     def restart(self) -> None:
         """End it and start it again on its data."""
@@ -131,7 +132,7 @@ def running(folder: Path, setup: Setup | None = None) -> Iterator[list[Server]]:
     store.fetch()
     third = secrets.randbelow(250)
     # A loopback address of its own for each, as pods have, so that the fixed ports are free.
-    addresses = [f"127.{130 + secrets.randbelow(100)}.{third}.{number + 1}" for number in range(setup.nodes)]
+    addresses = [_address(third, number + 1) for number in range(setup.nodes)]
     servers = [_start(folder / f"node-{number}", setup, addresses, number) for number in range(setup.nodes)]
     try:
         for server in servers:
@@ -140,6 +141,15 @@ def running(folder: Path, setup: Setup | None = None) -> Iterator[list[Server]]:
     finally:
         for server in servers:
             server.stop()
+
+
+def _address(third: int, fourth: int) -> str:
+    """A loopback address at which no other server listens."""
+    while True:
+        address = f"127.{130 + secrets.randbelow(100)}.{third}.{fourth}"
+        with socket.socket() as sock:
+            if sock.connect_ex((address, store.HTTP_PORT)):
+                return address
 
 
 def _start(folder: Path, setup: Setup, addresses: Sequence[str], number: int) -> Server:

@@ -74,7 +74,7 @@ def loaded(cluster: list[Server]) -> Live:
             batches[server.subject] += 1
 
     login = Login(USER, PASSWORD)
-    target = Target((cluster[0].url,), login, "replicated", {"timeout": 30}, sample_seconds=3)
+    target = Target((cluster[0].url,), login, "replicated", {"timeout": 60}, sample_seconds=3)
     with ThreadPoolExecutor(6) as pool:
         futures = [pool.submit(work, server) for server in (*cluster, *cluster)]
         try:

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from ansible_collections.langsmith.aws.plugins.module_utils.clients import cluster_state
 from ansible_collections.langsmith.aws.plugins.module_utils.clients.cluster_state import connect
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe.evidence import Workload
 
@@ -43,7 +44,8 @@ def deploy(api: Client, name: str, replicas: int) -> None:
     api.post(f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments", body)
 
 
-def test_deployments_without_a_ready_pod_are_seen_as_down(api: Client) -> None:
+def test_deployments_without_a_ready_pod_are_seen_as_down(api: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster_state, "TIMEOUT_S", 60.0)
     api.post("/api/v1/namespaces", {"metadata": {"name": NAMESPACE}})
     deploy(api, "acme-ingest-queue", 2)
     deploy(api, "other-backend", 1)

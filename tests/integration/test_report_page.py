@@ -153,7 +153,7 @@ def look(chromium: str, folder: Path, scheme: int, width: int) -> dict[str, Any]
     sandboxed = [] if os.geteuid() else ["--no-sandbox"]
     argv = [chromium, "--headless", *quiet, *sandboxed, f"--user-data-dir={folder / 'profile'}"]
     argv += [f"--blink-settings=preferredColorScheme={scheme}", f"--window-size={width},1200", "--dump-dom"]
-    done = subprocess.run([*argv, page.as_uri()], capture_output=True, text=True, timeout=120, check=True)
+    done = subprocess.run([*argv, page.as_uri()], capture_output=True, text=True, timeout=300, check=True)
     told = re.search(r'<pre id="told">(.*?)</pre>', done.stdout, re.DOTALL)
     assert told, done.stderr[-2000:]
     result: dict[str, Any] = json.loads(html.unescape(told[1]))

@@ -9,7 +9,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Any
 import pytest
 
 from sandbox import cli, state
+from tests.sandbox.langsmith.installation import until
 
 pytestmark = pytest.mark.sandbox
 ROOT = Path(__file__).parents[2]
@@ -57,7 +57,7 @@ class World:
         """A command line of Helm."""
         return [self.helm, "--kubeconfig", self.kubeconfig, "--namespace", NAMESPACE, *arguments]
 
-    def upgrade(self, name: str, timeout: str = "60s", **values: Any) -> list[str]:
+    def upgrade(self, name: str, timeout: str = "600s", **values: Any) -> list[str]:
         """The command line that installs or upgrades a release."""
         given = self.folder / f"{name}.json"
         given.write_text(json.dumps(values))
@@ -108,9 +108,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 def killed(world: World, name: str, **values: Any) -> None:
     """Begin a release and kill Helm while it waits for the hook."""
     process = subprocess.Popen(world.upgrade(name, **values), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 60
-    while not world.status(name).startswith("pending"):
-        assert time.monotonic() < deadline
+    until(lambda: world.status(name).startswith("pending"), "Helm waits for the hook")
     process.kill()
     process.wait()
 
@@ -128,9 +126,7 @@ def test_somebody_who_may_be_at_it_is_waited_for(world: World) -> None:
     process = subprocess.Popen(
         world.upgrade("shared", timeout="15s", word="one", hangs=True), stderr=subprocess.DEVNULL
     )
-    deadline = time.monotonic() + 60
-    while not world.status("shared").startswith("pending"):
-        assert time.monotonic() < deadline
+    until(lambda: world.status("shared"), "Helm has begun")
     # Its values are not those that are wanted now, so Helm sees by itself that there is something to do.
     assert world.look("shared", values={"word": "two"}, timeout=300) == 0
     assert process.wait() != 0
