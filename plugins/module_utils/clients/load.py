@@ -232,9 +232,9 @@ class Load:
             for number, client in enumerate(clients)
         ]
         with self._timeline.span(f"send {phase.rate:g}/s" if phase.rate else "send"):
-            for thread in threads:
-                thread.start()
             try:
+                for thread in threads:
+                    thread.start()
                 _join(threads)
             except KeyboardInterrupt:
                 self._told_to_end()

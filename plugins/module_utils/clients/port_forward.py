@@ -119,7 +119,7 @@ class PortForward:
             return api.websocket(target, PROTOCOL, _left(deadline))
         except websocket.WebSocketBadStatusException as error:
             raise self._refused(error.status_code, error.resp_body, str(pod)) from error
-        except websocket.WebSocketTimeoutException as error:
+        except (websocket.WebSocketTimeoutException, TimeoutError) as error:
             raise DialError(f"the port-forward to {pod} was not answered in time", timed_out=True) from error
         except (OSError, websocket.WebSocketException) as error:
             raise DialError(f"the port-forward to {pod} failed: {error}") from error

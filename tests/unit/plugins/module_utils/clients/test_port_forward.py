@@ -248,6 +248,16 @@ def test_a_port_forward_that_is_not_answered_is_given_up_in_time(
     assert caught.value.timed_out
 
 
+def test_an_api_server_that_does_not_answer_the_handshake_is_given_up_in_time(
+    api: Cluster, forward: PortForward
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        change(api, "cluster", server=f"https://127.0.0.1:{deaf.getsockname()[1]}")
+        with pytest.raises(DialError, match="port-forward to web-0 in namespace langsmith was not answered") as caught:
+            forward.dial("web-0.web.langsmith", 80, 0.3)
+    assert caught.value.timed_out
+
+
 def change(api: Cluster, kind: str, **entries: Any) -> None:
     """Change the kubeconfig's ``cluster`` or ``user``; None takes an entry away."""
     document = yaml.safe_load(api.kubeconfig.read_text(encoding="utf-8"))
