@@ -259,7 +259,7 @@ def test_every_type_of_node_that_eks_may_take_is_planned() -> None:
                 "langsmith_values": {
                     "clickhouse": {
                         "statefulSet": {
-                            "resources": {"requests": {"cpu": 2, "memory": "8Gi"}},
+                            "resources": {"requests": {"cpu": 2, "memory": "8Gi"}, "limits": {"memory": "8Gi"}},
                             "persistence": {"size": "1Ti"},
                         }
                     }
@@ -274,6 +274,9 @@ def test_the_charts_own_server_is_planned_as_the_chart_makes_it(
 ) -> None:
     told = plan(datastores_clickhouse_topology="single", **given)
     assert (told["cpu"], told["memory_gib"], told["volume"]["size_gib"]) == size
+    # A server without a limit of its own is held to its request. Which version runs is the chart's to say.
+    assert told["memory_limit_gib"] == size[1]
+    assert "version" not in told
 
 
 def test_a_volume_that_was_slow_before_this_run_does_not_stop_it_and_is_not_called_sufficient() -> None:
