@@ -11,7 +11,6 @@ import configparser
 import io
 import json
 import re
-import signal
 import threading
 import warnings
 from collections.abc import Callable, Iterable
@@ -40,6 +39,7 @@ from sandbox.aws import (
     sts,
     wafv2,
 )
+from sandbox.ending import Ending
 
 PROFILE = "sandbox"
 USER = "sandbox-admin"
@@ -192,11 +192,9 @@ def write_files(key_id: str, secret: str) -> None:
 def main() -> int:
     """Serve until SIGTERM."""
     emulator = Emulator()
-    done = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: done.set())
+    ending = Ending()
     emulator.start()
     print(f"serving on {url()}", flush=True)
-    done.wait()
+    ending.wait()
     emulator.stop()
     return 0

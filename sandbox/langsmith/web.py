@@ -7,7 +7,6 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-import signal
 import socket
 import ssl
 import threading
@@ -18,6 +17,7 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from sandbox.ending import Ending
 from sandbox.langsmith import log
 
 NO_BODY = {204, 304}
@@ -232,13 +232,11 @@ class Server(ThreadingHTTPServer):
 
 def run(servers: list[Server], stop: Callable[[], None] | None = None) -> int:
     """Serve until SIGTERM or SIGINT; returns the exit code."""
-    ended = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: ended.set())
+    ending = Ending()
     for server in servers:
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.5}, daemon=True).start()
         log.info("listening", address=f"{server.server_name}:{server.server_port}")
-    ended.wait()
+    ending.wait()
     log.info("terminating")
     if stop is not None:
         stop()

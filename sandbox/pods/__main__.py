@@ -7,12 +7,11 @@ from __future__ import annotations
 import contextlib
 import http.client
 import shutil
-import signal
 import threading
-import types
 
 from sandbox import state, supervisor
 from sandbox.controlplane.client import ApiError, Client, Object
+from sandbox.ending import Ending
 from sandbox.pods import identity
 from sandbox.pods.addresses import Addresses
 from sandbox.pods.events import Events
@@ -139,13 +138,7 @@ def main() -> None:
     """Run until SIGTERM."""
     ready = state.root() / "run" / READY
     ready.unlink(missing_ok=True)
-    ended = threading.Event()
-
-    def end(_number: int, _frame: types.FrameType | None) -> None:
-        ended.set()
-
-    signal.signal(signal.SIGTERM, end)
-    signal.signal(signal.SIGINT, end)
+    ending = Ending()
     client = Client()
     clear_leftovers()
     with contextlib.suppress(OSError, ApiError, http.client.HTTPException):
@@ -155,7 +148,7 @@ def main() -> None:
     kubelets = Kubelets(client)
     kubelets.start()
     ready.touch()
-    while not ended.wait(LOOK_SECONDS):
+    while not ending.wait(LOOK_SECONDS):
         pass
     ready.unlink(missing_ok=True)
     kubelets.stop()

@@ -33,6 +33,7 @@ from pathlib import Path
 from typing import Any
 
 from sandbox import state
+from sandbox.ending import Ending
 from sandbox.stores import clickhouse_config, clickhouse_replicas, process, resolver
 from sandbox.stores.clickhouse_config import DATA_PATH, HTTP_PORT, TCP_PORT
 
@@ -176,18 +177,16 @@ class Server:
         self._host = environment.get("SANDBOX_POD_IP", "127.0.0.1")
         self._database = environment.get("CLICKHOUSE_DB") or "default"
         self._gate_port = _gate()
-        self._stopping = threading.Event()
         self._child: subprocess.Popen[Any] | None = None
 
     def run(self) -> int:
         """Serve until SIGTERM; the exit code of the container."""
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: self._stopping.set())
+        ending = Ending()
         # An empty working folder: the engine would read a config.xml of the current one.
         (self._scratch / "empty").mkdir()
         os.mkfifo(self._scratch / "hold")
         read = self._start()
-        while not self._stopping.wait(LOOK_SECONDS):
+        while not ending.wait(LOOK_SECONDS):
             assert self._child is not None  # noqa: S101 - started above
             status = self._child.poll()
             if status is not None:
