@@ -243,14 +243,25 @@ def _backlog(world: World, _options: dict[str, Any]) -> Iterator[None]:
             over.wait(0.09)
             os.kill(pid, signal.SIGCONT)
 
-    thread = threading.Thread(target=starve)
+    try:
+        with _beside(starve):
+            try:
+                yield
+            finally:
+                over.set()
+    finally:
+        world.redis.flushall()
+
+
+@contextlib.contextmanager
+def _beside(work: Callable[[], None]) -> Iterator[None]:
+    """Let a thread work beside the block, and wait for its end."""
+    thread = threading.Thread(target=work)
     thread.start()
     try:
         yield
     finally:
-        over.set()
         thread.join()
-        world.redis.flushall()
 
 
 def _queue_tasks(world: World, count: int) -> None:
@@ -279,12 +290,8 @@ def _lost_patches(*endings: str) -> Break:
                     world.redis.hdel(key, "patch")
             world.services.start("ingest-queue")
 
-        thread = threading.Thread(target=lose)
-        thread.start()
-        try:
+        with _beside(lose):
             yield
-        finally:
-            thread.join()
 
     return broken
 

@@ -25,7 +25,7 @@ from urllib.parse import urlsplit
 
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.forwarding import DialError
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.langsmith import blank
-from ansible_collections.langsmith.aws.plugins.module_utils.domain.seconds import MOST_SECONDS, is_time
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.seconds import GIVE_SECONDS, is_time
 
 #: Connects to a host and port within seconds, in place of resolving and connecting. Raises DialError or OSError.
 Dial = Callable[[str, int, float], socket.socket]
@@ -195,8 +195,7 @@ class HttpClient:
         dial: Dial | None = None,
     ) -> None:
         if not is_time(connect_timeout) or not is_time(timeout):
-            limits = f"give seconds above 0, {MOST_SECONDS:.0f} at most"
-            raise ValueError(f"timeout {timeout:g} and connect_timeout {connect_timeout:g}: {limits}")
+            raise ValueError(f"timeout {timeout:g} and connect_timeout {connect_timeout:g}: {GIVE_SECONDS}")
         parts = urlsplit(origin)
         if parts.scheme not in _PORTS or not parts.hostname:
             raise ValueError(f"{origin!r} is no URL of the form https://name[:port]/path")

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 #: Eleven days: more fits no system call, and no one waits for it.
 MOST_SECONDS = 1e6
+#: What to say of a number that is none.
+GIVE_SECONDS = f"give seconds above 0, {MOST_SECONDS:.0f} at most"
 
 
 def is_time(value: float, *, zero: bool = False) -> bool:

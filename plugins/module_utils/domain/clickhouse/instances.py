@@ -10,7 +10,7 @@ the baseline is what they are judged by.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 SOURCE = "Amazon EC2 DescribeInstanceTypes; Amazon EBS-optimized instance types"
@@ -159,6 +159,11 @@ def _parsed() -> Iterator[InstanceType]:
 
 
 TYPES: dict[str, InstanceType] = {kind.name: kind for kind in _parsed()}
+
+
+def known(names: Iterable[str]) -> list[InstanceType]:
+    """Those of the types whose figures are in the table."""
+    return [TYPES[name] for name in names if name in TYPES]
 
 
 def suitable(cpu: float, memory_gib: float, throughput: float, iops: float) -> list[InstanceType]:

@@ -8,17 +8,16 @@ from collections.abc import Sequence
 
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.facts import Environment, Plan
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.plan_rules import judge_plan
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.planned.saying import IN_CLUSTER
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.verdict import finding
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.finding import Finding, worst
-
-#: Topologies whose servers are not made here.
-OUTSIDE = ("external", "managed")
 
 
 def judge(environment: Environment, plan: Plan | None, running: Sequence[Finding]) -> list[Finding]:
     """The findings on the plan, then those on the servers, each in the order of the rules."""
     planned = [] if plan is None else judge_plan(plan, environment, running)
-    return [*planned, *([_unseen(plan)] if plan and plan.topology in OUTSIDE and not running else []), *running]
+    unseen = [_unseen(plan)] if plan and plan.topology not in IN_CLUSTER and not running else []
+    return [*planned, *unseen, *running]
 
 
 def _unseen(plan: Plan) -> Finding:

@@ -11,7 +11,7 @@ from typing import Any
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.endpoint import ClickHouse
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe.evidence import Evidence
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe.thresholds import LIMITS
-from ansible_collections.langsmith.aws.plugins.module_utils.domain.seconds import MOST_SECONDS, is_time
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.seconds import GIVE_SECONDS, is_time
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Settings:
     def __post_init__(self) -> None:
         if not is_time(self.wait_sleep) or not is_time(self.wait_timeout, zero=True):
             given = f"wait_sleep {self.wait_sleep:g} and wait_timeout {self.wait_timeout:g}"
-            raise ValueError(f"{given}: give seconds above 0, {MOST_SECONDS:.0f} at most")
+            raise ValueError(f"{given}: {GIVE_SECONDS}")
 
 
 @dataclass(frozen=True)

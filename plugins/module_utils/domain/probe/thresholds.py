@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ansible_collections.langsmith.aws.plugins.module_utils.domain.seconds import MOST_SECONDS, is_time
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.seconds import GIVE_SECONDS, is_time
 
 _SDK_CONNECT = "LangSmith's SDK gives up connecting for ingestion after 3 s"
 _SDK_READ = "LangSmith's SDK gives up an ingestion request after 10 s"
@@ -50,7 +50,7 @@ def limits(given: Mapping[str, float | None] | None) -> dict[str, float]:
     chosen = {name: value for name, value in (given or {}).items() if value is not None}
     bad = [f"{name}: {value:g}" for name, value in chosen.items() if not is_time(value)]
     if bad:
-        raise ValueError(f"thresholds {', '.join(bad)}: give seconds above 0, {MOST_SECONDS:.0f} at most")
+        raise ValueError(f"thresholds {', '.join(bad)}: {GIVE_SECONDS}")
     return {**LIMITS, **chosen}
 
 

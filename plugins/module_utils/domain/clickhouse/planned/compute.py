@@ -108,7 +108,7 @@ def memory_limit(plan: Plan, environment: Environment) -> Finding | None:
     limit, remedy = plan.memory_limit_gib, ""
     status: Status = "pass"
     told = f"{limit:g} GiB"
-    kinds = [instances.TYPES[name] for name in plan.instance_types if name in instances.TYPES]
+    kinds = instances.known(plan.instance_types)
     least = min(kinds, key=lambda kind: kind.allocatable_memory_gib, default=None)
     if plan.memory_gib is not None and limit < plan.memory_gib:
         status, told = "fail", f"{told}, below the {plan.memory_gib:g} GiB that are requested"

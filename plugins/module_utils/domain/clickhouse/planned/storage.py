@@ -66,7 +66,7 @@ def throughput(plan: Plan, environment: Environment) -> Finding | None:
 
 def instance_io(plan: Plan, environment: Environment) -> Finding | None:
     """A volume gives no more than what the instance that it is attached to sustains."""
-    kinds = [instances.TYPES[name] for name in plan.instance_types if name in instances.TYPES]
+    kinds = instances.known(plan.instance_types)
     if plan.topology not in IN_CLUSTER or not kinds:
         return None  # that no type, or an unknown one, is given is told by ``schedulable``
     room = (plan.cpu or 0, plan.memory_gib or 0)

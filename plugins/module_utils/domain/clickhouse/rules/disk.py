@@ -22,6 +22,7 @@ from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.th
     DISK_FAIL,
     DISK_SIZE_TOLERANCE,
     DISK_WARN,
+    HORIZON_DAYS,
     P0,
 )
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.verdict import (
@@ -34,7 +35,7 @@ from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.ve
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.finding import Finding, Status
 
 #: Days until the disk is full, and days of history that a forecast needs: less is an hour of the day, not a trend.
-DAYS_WARN, DAYS_FAIL, HISTORY_DAYS = 30, 7, 1.0
+DAYS_WARN, DAYS_FAIL, HISTORY_DAYS = HORIZON_DAYS, 7, 1.0
 #: Share of the disk that log tables without a time to live take.
 LOGS_WARN, LOGS_FAIL = 0.05, 0.20
 #: Share of the disk that dropped tables still hold.
