@@ -34,7 +34,7 @@ from typing import Any
 
 from sandbox import state
 from sandbox.ending import Ending
-from sandbox.stores import clickhouse_config, clickhouse_replicas, process, resolver
+from sandbox.stores import clickhouse_config, clickhouse_replicas, errors, process, resolver
 from sandbox.stores.clickhouse_config import DATA_PATH, HTTP_PORT, TCP_PORT
 
 VERSION = "26.7.3-stable.1"
@@ -281,6 +281,7 @@ def engine(folder: str, host: str, data: str, database: str) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
     library = ctypes.CDLL(str(library_path()))
+    errors.survive(library_path())
     if "SANDBOX_POD_NAMESPACE" in os.environ:
         resolver.adopt(library_path())
     library.chdb_connect.restype = library.chdb_query_cmdline.restype = ctypes.c_void_p

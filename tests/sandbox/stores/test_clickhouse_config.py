@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.stores import clickhouse, clickhouse_config, resolver
+from sandbox.stores import clickhouse_config
 
 
 @pytest.mark.parametrize(
@@ -56,10 +56,3 @@ def test_a_server_does_not_try_what_the_engine_cannot_do(tmp_path: Path) -> None
     assert [item.text for item in root.findall("listen_host")] == ["127.0.0.9"]
     assert [root.find(name) for name in ("zookeeper", "prometheus", "trace_log")] == [None] * 3
     assert root.findtext("max_server_memory_usage") == str(clickhouse_config.MEMORY_BYTES)
-
-
-@pytest.mark.skipif(not clickhouse.library_path().exists(), reason="ClickHouse has not been fetched")
-def test_the_library_calls_getaddrinfo_and_nothing_is_found_for_what_it_does_not_call() -> None:
-    assert resolver.slots(clickhouse.library_path(), b"getaddrinfo")
-    with pytest.raises(OSError, match="does not call no_such_function"):
-        resolver.slots(clickhouse.library_path(), b"no_such_function")

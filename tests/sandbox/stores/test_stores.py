@@ -7,6 +7,8 @@ import json
 import os
 import secrets
 import signal
+import socket
+import struct
 import subprocess
 import sys
 import time
@@ -210,6 +212,24 @@ def test_the_files_that_a_pod_mounts_are_in_force(tmp_path: Path) -> None:
     assert server.query("SELECT getSetting('wait_for_async_insert')") == "false"
     server.query("SYSTEM FLUSH LOGS")
     assert "toIntervalDay(3)" in server.query("SELECT engine_full FROM system.tables WHERE name = 'query_log'")
+    assert server.stop() == 0
+
+
+@pytest.mark.skipif(not clickhouse.library_path().exists(), reason="ClickHouse has not been fetched")
+def test_a_client_that_resets_its_connection_leaves_the_server_to_the_others(tmp_path: Path) -> None:
+    server = ClickHouse(tmp_path, "langsmith")
+    # The native protocol: the packet, the client's name, its version, the database, the user and the password.
+    words = [b"probe", b"", b"langsmith", PASSWORD.encode()]
+    name, database, user, password = [bytes([len(word)]) + word for word in words]
+    hello = b"\0" + name + b"\1\1\xc0\xa9\3" + database + user + password
+    for sent in (b"", hello[:5], hello):
+        for answered in {False, sent == hello}:
+            for _ in range(5):
+                with socket.create_connection((server.address, clickhouse.TCP_PORT), SECONDS) as connection:
+                    connection.sendall(sent)
+                    assert not answered or connection.recv(1) == b"\0"
+                    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    until(lambda: server.query("SELECT value FROM system.metrics WHERE metric = 'TCPConnection'") == "0")
     assert server.stop() == 0
 
 
