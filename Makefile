@@ -83,7 +83,7 @@ sanity: $(VENV)/.installed-sandbox ## ansible-test sanity on a copy at the path 
 	tests/sanity.sh
 
 unit: sandbox-build ## The tests that need no deployment.
-	pytest tests -m "not sandbox" -n 2 --dist loadfile
+	tests/pytest.sh -m "not sandbox" -n 2 --dist loadfile
 
 end-to-end: sandbox-build ## Everything that needs a sandbox: deploy on a fresh one, again, kill it, misuse it, tear it down.
-	pytest tests -m sandbox -n 2 --dist loadfile --no-loadscope-reorder
+	tests/pytest.sh -m sandbox -n 2 --dist loadfile --no-loadscope-reorder
