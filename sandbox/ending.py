@@ -4,26 +4,24 @@
 
 from __future__ import annotations
 
-import contextlib
-import queue
+import select
 import signal
+import socket
 
 
 class Ending:
     """Told by SIGTERM or SIGINT, and waited for in the main thread.
 
-    A handler runs in the middle of whatever the main thread does, also of its wait. The lock of an Event would then be
-    taken twice, and the process would never end; a SimpleQueue is made for that.
+    A handler runs in the middle of whatever the main thread does, also of its wait. The lock of an Event or a queue
+    would then be taken twice, and the process would never end; a byte that can be read wakes whoever waits for it,
+    whenever it came.
     """
 
     def __init__(self) -> None:
-        self._told: queue.SimpleQueue[int] = queue.SimpleQueue()
+        self._told, self._tell = socket.socketpair()
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda number, _frame: self._told.put(number))
+            signal.signal(number, lambda _number, _frame: self._tell.send(b"."))
 
     def wait(self, seconds: float | None = None) -> bool:
-        """Whether it was told to end, within so many seconds if any are given; to be asked until it was."""
-        with contextlib.suppress(queue.Empty):
-            self._told.get(timeout=seconds)
-            return True
-        return False
+        """Whether it was told to end, within so many seconds if any are given."""
+        return bool(select.select([self._told], [], [], seconds)[0])
