@@ -88,6 +88,11 @@ def test_a_killed_deployment_converges_stays_as_it_is_hides_its_secrets_and_leav
     by_name = bench.play("langsmith.aws.verify")
     assert by_name.code == 0, by_name.output[-6000:]
 
+    # The key's ExternalSecret, and the CronJob with its files.
+    scheduled = bench.play("langsmith.aws.verify", "--check", variables={"verify_schedule_minutes": 5})
+    assert (scheduled.code, scheduled.changed) == (0, 2), scheduled.output[-6000:]
+    assert "What would be sent" in scheduled.output
+
     # The pods may begin a fifth of the duration apart, and a busy machine does not start both in one second.
     load = {"verify_load_workers": 2, "verify_load": {"rate": 2, "duration": 40, "drain_timeout": 180}}
     loaded = bench.play("playbooks/load.yml", variables=load)
