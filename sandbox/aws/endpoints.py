@@ -30,8 +30,23 @@ PRIVATE_LINK = "com.amazonaws.vpce."
 
 
 def managed() -> dict[str, Any]:
-    """The managed ClickHouse: service_name, private_dns_name, address, accept; empty when the settings name none."""
+    """The managed ClickHouse: service_name, private_dns_name, address, accept, zones (by default all of the region);
+    empty when the settings name none."""
     return dict(state.settings().get(SETTING) or {})
+
+
+def _zones(backend: EC2Backend) -> list[str]:
+    return managed().get("zones") or [zone.name for zone in backend.describe_availability_zones()]
+
+
+def _refuse_zones(backend: EC2Backend, service_name: str, subnet_ids: list[str]) -> None:
+    if service_name != managed().get("service_name"):
+        return
+    zones = _zones(backend)
+    for subnet in subnet_ids:
+        if backend.get_subnet(subnet).availability_zone not in zones:
+            text = f"The VPC endpoint service {service_name} does not support the availability zone of the subnet"
+            raise EC2ClientError("InvalidParameter", f"{text}: {subnet}.")
 
 
 class State:
@@ -73,6 +88,7 @@ def create_vpc_endpoint(
     if foreign and kwargs.get("private_dns_enabled") and not offer.get("private_dns_name"):
         text = f"Private DNS can't be enabled because the service {service_name} does not provide a private DNS name."
         raise EC2ClientError("InvalidParameter", text)
+    _refuse_zones(self, service_name, kwargs.get("subnet_ids") or [])
     endpoint = _create(self, vpc_id, service_name, endpoint_type or "Gateway", *args, **kwargs)
     if endpoint.vpc_endpoint_type.lower() != "interface":
         return endpoint
@@ -152,7 +168,9 @@ _modify_call = EC2Response.modify_vpc_endpoint
 
 
 def modify_vpc_endpoint(self: EC2Response) -> Any:
-    """ModifyVpcEndpoint: with private DNS, which moto does not look at."""
+    """ModifyVpcEndpoint: with private DNS and the zones of the service, which moto does not look at."""
+    known = self.ec2_backend.get_vpc_end_point(self._get_param("VpcEndpointId"))
+    _refuse_zones(self.ec2_backend, known.service_name, self._get_param("AddSubnetIds", []))
     result = _modify_call(self)
     wanted = self._get_bool_param("PrivateDnsEnabled", if_none=None)
     if wanted is not None:
@@ -173,12 +191,11 @@ def describe_vpc_endpoint_services(self: EC2Response) -> Any:
     if not offer or asked != [offer.get("service_name")]:
         return _describe_services(self)
     name = str(offer["service_name"])
-    zones = [zone.name for zone in self.ec2_backend.describe_availability_zones()]
     detail = {
         "ServiceName": name,
         "ServiceId": name.rpartition(".")[2],
         "ServiceType": [{"ServiceType": "Interface"}],
-        "AvailabilityZones": zones,
+        "AvailabilityZones": _zones(self.ec2_backend),
         "Owner": OWNER,
         "BaseEndpointDnsNames": [f"{name.rpartition('.')[2]}.{self.region}.vpce.amazonaws.com"],
         "VpcEndpointPolicySupported": False,

@@ -48,7 +48,8 @@ KINDS = {
     SERVERS.kind: Kind(f"/apis/{SERVERS.api_version}", "clickhouseinstallations", SERVERS.kind),
     KEEPERS.kind: Kind(f"/apis/{KEEPERS.api_version}", "clickhousekeeperinstallations", KEEPERS.kind),
 }
-# How long the operator waits for a host before it gives up, and how soon this stand-in looks again meanwhile.
+# How long the operator waits for a host before it gives up, where its configuration does not say, and how soon this
+# stand-in looks again meanwhile.
 HOST_SECONDS, LOOK_SECONDS = 300.0, 0.5
 # What the chart's own Secret holds; the operator takes them when it finds none.
 DEFAULT_LOGIN = ("clickhouse_operator", "clickhouse_operator_password")
@@ -71,6 +72,7 @@ class ClickHouseOperator(Controller):
         self._pods = self.watch(POD)
         self._found = {flavor: self.watch(KINDS[flavor.kind]) for flavor in (KEEPERS, SERVERS)}
         self._tables = Tables()
+        self._host_seconds = HOST_SECONDS
         # When a host was first seen to be not ready, by the uid of its installation and its name.
         self._waiting: dict[tuple[str, str], float] = {}
 
@@ -121,7 +123,10 @@ class ClickHouseOperator(Controller):
         change = patched_finalizers(found, FINALIZER, True) if flavor is SERVERS else None
         if change:
             found = self.cluster.patch(kind, found, change)
-        installation = Installation(found, self._login(own))
+        settings = self._settings(own)
+        update = settings.get("reconcile", {}).get("statefulSet", {}).get("update", {})
+        self._host_seconds = float(update.get("timeout") or HOST_SECONDS)
+        installation = Installation(found, self._login(own, settings))
         self._begin(installation)
         self._common(installation)
         for number, host in enumerate(installation.hosts):
@@ -131,10 +136,13 @@ class ClickHouseOperator(Controller):
         self._complete(installation)
         return True
 
-    def _login(self, namespace: str) -> tuple[str, str]:
-        """The operator's own user in the servers, from the Secret that its configuration names."""
+    def _settings(self, namespace: str) -> Object:
+        """The operator's configuration."""
         files = self.cluster.get(CONFIG_MAP, namespace, f"{APP}-files") or {}
-        settings = yaml.safe_load((files.get("data") or {}).get("config.yaml", "")) or {}
+        return yaml.safe_load((files.get("data") or {}).get("config.yaml", "")) or {}
+
+    def _login(self, namespace: str, settings: Object) -> tuple[str, str]:
+        """The operator's own user in the servers, from the Secret that its configuration names."""
         name = settings.get("clickhouse", {}).get("access", {}).get("secret", {}).get("name") or APP
         data = (self.cluster.get(SECRET, namespace, name) or {}).get("data") or {}
         if not {"username", "password"} <= set(data):
@@ -283,8 +291,8 @@ class ClickHouseOperator(Controller):
         if current and int(status.get("readyReplicas") or 0) >= 1:
             return True
         key = (installation.found["metadata"]["uid"], host.name)
-        if time.monotonic() - self._waiting.setdefault(key, time.monotonic()) > HOST_SECONDS:
-            raise HostFailed(f"host {host.name} is not ready after {HOST_SECONDS:g} s")
+        if time.monotonic() - self._waiting.setdefault(key, time.monotonic()) > self._host_seconds:
+            raise HostFailed(f"host {host.name} is not ready after {self._host_seconds:g} s")
         return False
 
     def _claims(self, installation: Installation, host: Host) -> None:

@@ -15,6 +15,7 @@ import socket
 import ssl
 import sys
 import threading
+from collections.abc import Sequence
 from typing import Any
 
 from sandbox import network, state, supervisor
@@ -47,14 +48,19 @@ def configure(name: str, host_name: str, user: str, password: str, database: str
     return address
 
 
-def offer(name: str, service_name: str, accept: bool = True) -> None:
+def offer(name: str, service_name: str, accept: bool = True, zones: Sequence[str] = ()) -> None:
     """Let it be the managed ClickHouse behind an endpoint service: only an endpoint makes its name resolve then."""
     settings = state.read_json(f"stores/{part(name)}/settings.json")
     with state.update_json("hosts.json", {}) as hosts:
         hosts.pop(settings["host_name"], None)
     known = {"service_name": service_name, "private_dns_name": settings["host_name"]}
     with state.update_json(SETTINGS, {}) as everything:
-        everything["managed_clickhouse"] = {**known, "address": settings["address"], "accept": accept}
+        everything["managed_clickhouse"] = {
+            **known,
+            "address": settings["address"],
+            "accept": accept,
+            "zones": list(zones),
+        }
 
 
 def start(name: str) -> str:

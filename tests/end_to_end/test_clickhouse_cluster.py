@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.sandbox, pytest.mark.story(minutes=9)]
 REPLICATED: dict[str, Any] = {"datastores_clickhouse_topology": "replicated"}
 LARGER: dict[str, Any] = {
     **REPLICATED,
-    "datastores_clickhouse_volume_gib": 120,
+    "datastores_clickhouse_volume_gib": 2048,
     "datastores_clickhouse_volume_iops": 4000,
     "datastores_clickhouse_replicas": 5,
 }
@@ -81,6 +81,12 @@ def test_a_cluster_is_made_stays_as_it_is_grows_and_leaves_nothing(bench: Bench)
     grown = bench.play("playbooks/site.yml", "--tags", "datastores", variables=LARGER)
     assert grown.code == 0, grown.output[-6000:]
     it_has_grown(bench)
+    again = bench.play("playbooks/site.yml", "--tags", "datastores", variables=LARGER)
+    assert (again.code, again.changed) == (0, 0), again.output[-6000:]
+    faster = {**LARGER, "datastores_clickhouse_volume_throughput_mib_s": 1500}
+    refused = bench.play("playbooks/site.yml", "--tags", "datastores", variables=faster)
+    assert (refused.code != 0, refused.changed) == (True, 0), refused.output[-3000:]
+    assert "goes up to 1000. Run aws ec2 modify-volume" in refused.output
     shrunk = bench.play("playbooks/preflight.yml", variables={**LARGER, "datastores_clickhouse_volume_gib": 100})
     assert shrunk.code != 0
     assert "EBS makes no volume smaller" in shrunk.output
@@ -143,8 +149,9 @@ def it_has_grown(bench: Bench) -> None:
     """Every volume, those that were there among them, and two more servers."""
     volumes = data_volumes(bench)
     assert len(volumes) == 5
-    assert {(one["Size"], one["Iops"], one["Throughput"]) for one in volumes.values()} == {(120, 4000, 125)}
+    assert {(one["Size"], one["Iops"], one["Throughput"]) for one in volumes.values()} == {(2048, 4000, 125)}
     assert len(zones_of(bench, "app.kubernetes.io/name=clickhouse")) == 5
     claims = kubectl(bench, "get", "persistentvolumeclaims", "--namespace", "langsmith")["items"]
     sizes = {one["status"]["capacity"]["storage"] for one in claims if one["metadata"]["name"].startswith("data-chi-")}
-    assert sizes == {"120Gi"}
+    # So Kubernetes writes 2048Gi.
+    assert sizes == {"2Ti"}

@@ -27,7 +27,7 @@ MANAGED: dict[str, Any] = {
     "datastores_clickhouse_host": "abcdefgh.us-east-1.vpce.aws.clickhouse.cloud",
     "datastores_clickhouse_password_secret": {"name": "acme/clickhouse", "key": "password"},
 }
-ZONES = 3
+ZONES = ["us-east-1a", "us-east-1b"]
 #: What the engine of the tests has not, or has no history of when it was just started.
 OF_THE_ENGINE = ("keeper", "memory_limit", "replicated_tables", "batch_size", "query_latency")
 
@@ -89,7 +89,7 @@ def test_a_managed_one_is_waited_for_serves_traces_and_its_endpoint_goes_with_th
     assert refused.code != 0
     assert "stay in your bucket" in refused.output
 
-    external_clickhouse.offer("theirs", SERVICE, accept=False)
+    external_clickhouse.offer("theirs", SERVICE, accept=False, zones=ZONES)
     # However long it waited, nobody would accept.
     brief = {**MANAGED, "datastores_wait_timeout": 10}
     waiting = bench.play("playbooks/site.yml", "--tags", "network,datastores", variables=brief)
@@ -98,8 +98,13 @@ def test_a_managed_one_is_waited_for_serves_traces_and_its_endpoint_goes_with_th
     ec2 = bench.client("ec2")
     (endpoint,) = interface_endpoints(ec2)
     assert endpoint["State"] == "pendingAcceptance"
-    assert len(endpoint["SubnetIds"]) == ZONES
-    external_clickhouse.offer("theirs", SERVICE)
+    subnets = ec2.describe_subnets(SubnetIds=endpoint["SubnetIds"])["Subnets"]
+    assert sorted(subnet["AvailabilityZone"] for subnet in subnets) == ZONES
+    external_clickhouse.offer("theirs", SERVICE, zones=["us-east-1f"])
+    nowhere = bench.play("playbooks/site.yml", "--tags", "datastores", variables=brief)
+    assert (nowhere.code != 0, nowhere.changed) == (True, 0)
+    assert f"{SERVICE} is in us-east-1f" in nowhere.output, nowhere.output[-6000:]
+    external_clickhouse.offer("theirs", SERVICE, zones=ZONES)
 
     deployed = bench.play("playbooks/site.yml", variables=MANAGED)
     assert deployed.code == 0, deployed.output[-6000:]

@@ -17,9 +17,11 @@ from ansible_collections.langsmith.aws.plugins.module_utils.clients.clickhouse i
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.facts import (
     ACCESS_DENIED,
     SIGHT,
+    SYNTAX_ERROR,
     UNKNOWN_TABLE,
     Live,
     Login,
+    Query,
     Refused,
 )
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.live import QUERIES, judge_live
@@ -118,6 +120,21 @@ def test_one_who_sees_no_tables_is_told_of_none_that_is_well(servers: list[Serve
         assert status(live, rule) == {"unknown"}, rule
     remedies = {found.remedy for found in judged(live, "parts")}
     assert remedies == {f"run as an administrator: GRANT {SIGHT} TO `blind`"}
+
+
+@pytest.mark.parametrize(
+    ("user", "password", "expected"), [("reader", "reader-password", "pass"), ("blind", "blind-password", "unknown")]
+)
+def test_a_server_that_is_too_old_for_check_grant_tells_who_sees_tables(
+    servers: list[Server], user: str, password: str, expected: str
+) -> None:
+    old = {**QUERIES, "sight": Query("CHECK GRANTS THAT NOBODY KNOWS")}
+    live = observe(target(servers, user, password), old)
+    assert {replica.answers["sight"].code for replica in live.replicas} == {SYNTAX_ERROR}  # type: ignore[union-attr]
+    for rule in ("grants", "parts", "mutations"):
+        assert status(live, rule) == {expected}, rule
+    if expected == "unknown":
+        assert all(f"GRANT {SIGHT} TO `{user}`" in found.remedy for found in judged(live, "grants"))
 
 
 def test_one_without_grants_learns_each_of_them(servers: list[Server]) -> None:

@@ -230,4 +230,4 @@ def test_looking_leaves_nothing_behind(run: Run, server: Server) -> None:
     after = server.sql("SELECT database, name FROM system.tables WHERE database != 'system' ORDER BY ALL")
     assert before == after
     asked = "SELECT DISTINCT query_kind FROM system.query_log WHERE http_user_agent LIKE 'langsmith.aws%'"
-    assert set(server.sql(asked).split()) <= {"Select", "Check", "CheckGrant", "None"}
+    assert set(server.sql(asked).split()) <= {"Select", "Check", "CheckGrant", "Show", "None"}

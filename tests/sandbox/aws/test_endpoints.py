@@ -124,6 +124,17 @@ def test_the_service_tells_what_it_offers(network: Network) -> None:
     assert {"us-east-1a", "us-east-1b"} <= set(found["AvailabilityZones"])
 
 
+def test_a_service_that_is_not_in_every_zone_takes_no_subnets_of_others(network: Network) -> None:
+    network.offer(zones=["us-east-1b", "us-east-1c"])
+    (found,) = network.ec2.describe_vpc_endpoint_services(ServiceNames=[SERVICE])["ServiceDetails"]
+    assert found["AvailabilityZones"] == ["us-east-1b", "us-east-1c"]
+    assert code_of(network.endpoint) == "InvalidParameter"
+    made = network.endpoint(SubnetIds=network.subnets[1:])
+    change = {"VpcEndpointId": made["VpcEndpointId"], "AddSubnetIds": network.subnets[:1]}
+    assert code_of(network.ec2.modify_vpc_endpoint, **change) == "InvalidParameter"
+    assert network.described(made)["SubnetIds"] == network.subnets[1:]
+
+
 def test_an_endpoint_of_aws_itself_becomes_available_and_a_gateway_is(network: Network) -> None:
     made = network.endpoint(service="com.amazonaws.us-east-1.ecr.api")
     until(lambda: network.described(made)["State"] == "available")

@@ -10,10 +10,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import yaml
 
 from sandbox import network
-from sandbox.controllers.clickhouse_operator import BUDGET, FINALIZER, KINDS, STATEFUL_SET
-from sandbox.controllers.kubernetes import CLAIM, POD, SECRET, SERVICE, STORAGE_CLASS, VOLUME, Object, labels_of
+from sandbox.controllers.clickhouse_operator import APP, BUDGET, CONFIG_MAP, FINALIZER, KINDS, STATEFUL_SET
+from sandbox.controllers.kubernetes import CLAIM, NODE, POD, SECRET, SERVICE, STORAGE_CLASS, VOLUME, Object, labels_of
 from tests.sandbox.controllers.world import World, until
 
 pytestmark = pytest.mark.sandbox
@@ -127,16 +128,17 @@ def test_its_volumes_are_what_the_storage_class_says_and_grow_with_the_installat
     node = installed.cluster.call("GET", f"/api/v1/nodes/{pod['spec']['nodeName']}")
     assert node["spec"]["providerID"].endswith(instance)
     before = {item: pod_of(installed, item)["metadata"]["uid"] for item in NAMES}
-    change = {"spec": {"templates": {"volumeClaimTemplates": claims("20Gi")}}}
+    change = {"spec": {"templates": {"volumeClaimTemplates": claims("2048Gi")}}}
     installed.cluster.patch(SERVERS, settled(installed), change)
     settled(installed)
-    until("the volume does not grow", lambda: volume()["Size"] == 20)
+    until("the volume does not grow", lambda: volume()["Size"] == 2048)
 
     def capacity() -> str:
         claim = installed.cluster.get(CLAIM, NAMESPACE, name) or {}
         return str(claim["status"]["capacity"]["storage"])
 
-    until("the claim does not say so", lambda: capacity() == "20Gi")
+    # So the API server writes it, whoever wrote it otherwise.
+    until("the claim does not say so", lambda: capacity() == "2Ti")
     # No server is restarted for it.
     assert {item: pod_of(installed, item)["metadata"]["uid"] for item in NAMES} == before
 
@@ -181,6 +183,44 @@ def test_keeper_nodes_come_up(installed: World) -> None:
     assert installed.cluster.get(SERVICE, NAMESPACE, "keeper-acme")
     installed.cluster.delete(KEEPERS, NAMESPACE, "acme")
     until("Keeper stays", lambda: installed.cluster.get(STATEFUL_SET, NAMESPACE, "chk-acme-keeper-0-0") is None)
+
+
+def test_a_host_that_does_not_come_is_given_up_until_another_task_asks_for_it(installed: World) -> None:
+    files = installed.cluster.get(CONFIG_MAP, NAMESPACE, f"{APP}-files") or {}
+
+    def host_seconds(number: int) -> None:
+        settings = yaml.safe_load(files["data"]["config.yaml"])
+        settings["reconcile"] = {"statefulSet": {"update": {"timeout": number}}}
+        installed.cluster.patch(CONFIG_MAP, files, {"data": {"config.yaml": yaml.safe_dump(settings)}})
+
+    def is_told(status: str) -> Object:
+        def told() -> Object | None:
+            found = installed.cluster.get(KEEPERS, NAMESPACE, "slow") or {}
+            return found if (found.get("status") or {}).get("status") == status else None
+
+        found: Object = until(f"it is not {status}", told)
+        return found
+
+    template = {"name": "here", "spec": {"nodeSelector": {"slow": "yes"}}}
+    spec = {
+        "defaults": {"templates": {"podTemplate": "here"}},
+        "configuration": {"clusters": [{"name": "keeper", "layout": {"replicasCount": 1}}]},
+        "templates": {"podTemplates": [template]},
+    }
+    host_seconds(1)
+    installed.cluster.create(KEEPERS, {"metadata": {"name": "slow", "namespace": NAMESPACE}, "spec": spec})
+    found = is_told("Aborted")
+    assert found["status"]["error"] == "host chk-slow-keeper-0-0 is not ready after 1 s"
+    host_seconds(300)
+    node = installed.cluster.call("GET", "/api/v1/nodes")["items"][0]
+    installed.cluster.patch(NODE, node, {"metadata": {"labels": {"slow": "yes"}}})
+    pod = "chk-slow-keeper-0-0-0"
+    until("it has no node", lambda: _ready(installed.cluster.get(POD, NAMESPACE, pod) or {"status": {}}))
+    # Nothing is done for the same task, though there is a node by now.
+    assert installed.cluster.patch(KEEPERS, found, {"spec": spec})["status"]["status"] == "Aborted"
+    installed.cluster.patch(KEEPERS, found, {"spec": {"taskID": "again-1"}})
+    assert is_told("Completed")["status"]["taskID"] == "again-1"
+    installed.cluster.delete(KEEPERS, NAMESPACE, "slow")
 
 
 def test_what_is_deleted_leaves_its_claims_and_volumes(world: World, installed: World) -> None:

@@ -314,3 +314,93 @@ def test_tables_that_are_still_to_be_made_do_not_count() -> None:
     findings = [finding("schema", "unknown"), finding("replicated_tables", "unknown"), finding("disk_space", "unknown")]
     told = ASKED | {"__datastores_sized": {"findings": findings}}
     assert value("__datastores_insufficient | map(attribute='id') | list", **told) == ["clickhouse.disk_space"]
+
+
+def claim(storage: str) -> dict[str, Any]:
+    """A claim of a server that asks for a size and has it, as Kubernetes writes it."""
+    return {
+        "metadata": {"name": "data-chi-langsmith-langsmith-0-0-0"},
+        "spec": {"resources": {"requests": {"storage": storage}}},
+        "status": {"capacity": {"storage": storage}},
+    }
+
+
+@pytest.mark.parametrize(
+    ("storage", "size"), [("100Gi", 100), ("2Ti", 2048), ("1536Gi", 1536), ("64Ti", 65536), ("107374182400", 100)]
+)
+def test_a_claim_has_its_size_however_kubernetes_writes_it(storage: str, size: int) -> None:
+    told = {
+        "__datastores_volume": {"claim": "data-chi-langsmith-langsmith-0-0-0"},
+        "__datastores_claims": {"resources": [claim(storage)]},
+        "__datastores_claim": {"resources": [claim(storage)]},
+    }
+    for gib in (size, size + 1):
+        wanted = told | {"datastores_clickhouse_volume_gib": gib}
+        assert value("__datastores_claim_differs", **wanted) is (gib != size)
+        assert value("__datastores_claim_grown", **wanted) is (gib == size)
+    nothing = told | {"__datastores_claims": {"resources": []}, "__datastores_claim": {"resources": []}}
+    assert value("__datastores_claim_differs", **nothing) is True
+    assert value("__datastores_claim_grown", **nothing) is False
+
+
+def test_of_a_volume_only_the_figures_that_differ_are_sent() -> None:
+    there = {"id": "vol-0", "claim": "data", "type": "gp3", "size_gib": 1000, "iops": 7000, "throughput_mib_s": 2000}
+    wanted: dict[str, Any] = {"datastores_clickhouse_volume_throughput_mib_s": 2000, "__datastores_volume": there}
+    assert value("__datastores_volume_changes", **wanted) == {}
+    assert value("__datastores_volume_changes", **wanted, datastores_clickhouse_volume_gib=1200) == {"size_gib": 1200}
+
+
+def test_an_endpoint_is_in_the_private_subnets_whose_zones_its_service_is_in() -> None:
+    subnets = [{"id": f"subnet-{zone}", "availability_zone": f"us-east-1{zone}"} for zone in "abc"]
+    told = {
+        "__datastores_plan": {"installation": {"subnets": {"private": subnets}}},
+        "__datastores_service": {
+            "service_details": [{"availability_zones": ["us-east-1c", "us-east-1a", "us-east-1f"]}]
+        },
+    }
+    assert value("__datastores_endpoint.subnet_ids", **told) == ["subnet-a", "subnet-c"]
+
+
+def reconciled(status: str, asked: str | None, begun: str) -> dict[str, Any]:
+    """Servers or Keeper, with the task that was asked for and the one that the operator has begun."""
+    spec = {"taskID": asked} if asked else {}
+    return {"resources": [{"spec": spec, "status": {"status": status, "taskID": begun, "error": "no node"}}]}
+
+
+def task(**found: Any) -> Any:
+    """The task that a run asks the operator for, of its own."""
+    return value("__datastores_task_again", **found)
+
+
+def test_what_the_operator_gave_up_is_asked_for_again_and_nothing_else_is() -> None:
+    for status in ("Completed", "InProgress"):
+        assert task(__datastores_reconciled=reconciled(status, None, "auto-1")) == ""
+        assert task(__datastores_reconciled=reconciled(status, "again-1", "again-1")) == ""
+    assert task(__datastores_reconciled={"resources": []}) == ""
+    assert task(__datastores_reconciled={"resources": [{"spec": {}}]}) == ""
+    first = task(__datastores_reconciled=reconciled("Aborted", None, "auto-1"))
+    # The operator passes over a task whose name begins as those that it makes up.
+    assert first.startswith("again-")
+    # Until the operator has seen it, it is the same; given up again, it is another.
+    assert task(__datastores_reconciled=reconciled("Aborted", first, "auto-1")) == first
+    assert task(__datastores_reconciled=reconciled("Aborted", first, first)) not in ("", first)
+
+
+def test_a_wait_ends_with_what_the_operator_gave_up_on() -> None:
+    def gave_up(found: dict[str, Any]) -> Any:
+        return value("__datastores_gave_up", __datastores_reconciled=found)
+
+    assert gave_up(reconciled("Aborted", None, "auto-1")) is True
+    assert gave_up(reconciled("Aborted", "again-1", "again-1")) is True
+    # It has not seen yet that it is asked again.
+    assert gave_up(reconciled("Aborted", "again-1", "auto-1")) is False
+    assert gave_up(reconciled("Completed", None, "auto-1")) is False
+    assert gave_up({"resources": []}) is False
+    assert gave_up({"resources": [{"spec": {}}]}) is False
+
+
+def test_the_operator_waits_for_a_server_as_long_as_the_run_does() -> None:
+    name = "__datastores_clickhouse_operator_values.configs.files['config.yaml'].reconcile"
+    reconcile = value(name, datastores_wait_timeout="1200")
+    assert reconcile["statefulSet"] == {"update": {"timeout": 1200}}
+    assert reconcile["host"] == {"wait": {"replicas": {"new": True, "delay": 10}}}

@@ -46,6 +46,8 @@ _FEWER = (
     "are the least that bear the loss of one. Keep the number."
 )
 _SMALLER = "EBS makes no volume smaller. Keep the size."
+#: What amazon.aws.ec2_vol gives a gp3 volume at most, and the word of the AWS CLI for it; EBS itself gives more.
+_MOST = {"iops": (16000, "iops"), "throughput_mib_s": (1000, "throughput")}
 
 
 @dataclass(frozen=True)
@@ -128,9 +130,20 @@ def _volume(wanted: Mapping[str, Any], actual: Volume) -> list[Difference]:
         want, have = wanted.get(name), getattr(actual, name)
         if want is None or want == have:
             continue
-        blocked = _SMALLER if name == "size_gib" and want < (have or 0) else ""
-        found.append(Difference(f"{actual.claim}.{name}", want, have, blocked))
+        found.append(Difference(f"{actual.claim}.{name}", want, have, _blocked(name, want, actual)))
     return found
+
+
+def _blocked(name: str, want: int, actual: Volume) -> str:
+    if name == "size_gib":
+        return _SMALLER if want < actual.size_gib else ""
+    most, word = _MOST[name]
+    if want <= most:
+        return ""
+    return (
+        f"the module that changes volumes (amazon.aws.ec2_vol) goes up to {most}. "
+        f"Run aws ec2 modify-volume --volume-id {actual.id} --{word} {want}, and then this again."
+    )
 
 
 def node_groups(subnets: Iterable[Mapping[str, str]], installation: str, replicas: int) -> list[dict[str, Any]]:

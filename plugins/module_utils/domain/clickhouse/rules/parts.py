@@ -94,10 +94,11 @@ QUERIES: dict[str, Query] = {
         "SELECT count() AS inserts, avg(written_rows) AS rows,"  # noqa: S608 - constants of ours
         " toInt64(dateDiff('second', min(event_time), max(event_time))) AS seconds FROM system.query_log"
         " WHERE event_date >= yesterday() AND event_time > now() - INTERVAL 1 HOUR AND type = 'QueryFinish'"
-        # By its key a map is read as a column of its own, which a grant on the map does not cover.
-        " AND (query_kind = 'AsyncInsertFlush' OR query_kind = 'Insert' AND"
+        # A flush is LangSmith's though most servers log it without a user. By its key a map is read as a column of its
+        # own, which a grant on the map does not cover.
+        f" AND (query_kind = 'AsyncInsertFlush' OR query_kind = 'Insert' AND {LOAD_ONLY} AND"
         " NOT mapExists((name, count) -> name = 'AsyncInsertQuery' AND count > 0, ProfileEvents))"
-        f" AND NOT has(databases, 'system') AND {LOAD_ONLY}",
+        " AND NOT has(databases, 'system')",
         table="system.query_log",
         columns=LOGGED,
     ),

@@ -145,6 +145,7 @@ def test_of_the_runs_only_times_are_granted() -> None:
 #: A server as a service has it that others run: one address, a small cache for a disk, processors that come and go.
 ELSEWHERE: Answers = {
     **GREETED,
+    "sight": [{"result": 1}],
     "clusters": [],
     "threads": [{"value": "auto(2)"}],
     "memory_limit": [{"name": "max_server_memory_usage", "value": 6e9}],

@@ -36,7 +36,7 @@ ANSWERS: dict[str, Any] = {
 
 
 def measured(**more: Any) -> dict[str, Any]:
-    live = Live("reader", replicas=(Replica("chi-0:8123", {**ANSWERS, **more}),))
+    live = Live("reader", replicas=(Replica("chi-0:8123", {"sight": [{"result": 1}], **ANSWERS, **more}),))
     (one,) = measures(live)
     return one
 

@@ -19,6 +19,7 @@ from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.st
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.clickhouse.volume_rules import judge_volumes
 
 CALM: dict[str, Any] = {
+    "sight": [{"result": 1}],
     "running": [{"running": 3}],
     "latency": [{"queries": 100, "p95_s": 0.1}],
     "long_queries": [],

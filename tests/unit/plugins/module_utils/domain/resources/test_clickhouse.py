@@ -105,6 +105,28 @@ def test_volumes_grow_and_never_shrink_and_may_have_any_speed() -> None:
     assert {item.field.rpartition(".")[2]: bool(item.blocked) for item in smaller} == {"size_gib": True, "iops": False}
 
 
+@pytest.mark.parametrize(
+    ("figure", "blocked"),
+    [
+        ({"throughput_mib_s": 1000, "iops": 16000}, []),
+        ({"throughput_mib_s": 1001}, ["throughput"]),
+        ({"throughput_mib_s": 2000, "iops": 16001}, ["iops", "throughput"]),
+    ],
+)
+def test_a_change_that_the_module_cannot_make_is_blocked_with_the_way_to_make_it(
+    figure: dict[str, int], blocked: list[str]
+) -> None:
+    found = differences(wanted(volume={"size_gib": 120, "iops": 3000, "throughput_mib_s": 125} | figure), servers(1))
+    reasons = [item.blocked for item in found if item.blocked]
+    assert [name for name, reason in zip(blocked, reasons, strict=True) if f"vol-0 --{name}" in reason] == blocked
+
+
+def test_volumes_that_are_as_fast_already_may_grow() -> None:
+    figures = {"size_gib": 120, "iops": 20000, "throughput_mib_s": 2000}
+    found = differences(wanted(replicas=1, volume=figures), servers(1, iops=20000, throughput=2000))
+    assert [(item.field.rpartition(".")[2], item.blocked) for item in found] == [("size_gib", "")]
+
+
 def test_before_the_first_volume_nothing_is_compared_but_what_was_decided() -> None:
     assert differences(wanted(replicas=5), ClickHouse("replicated", "langsmith")) == []
 
