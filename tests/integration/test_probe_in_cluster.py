@@ -47,7 +47,7 @@ def deploy(api: Client, name: str, replicas: int) -> None:
 def test_deployments_without_a_ready_pod_are_seen_as_down(api: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cluster_state, "TIMEOUT_S", 60.0)
     api.post("/api/v1/namespaces", {"metadata": {"name": NAMESPACE}})
-    deploy(api, "acme-ingest-queue", 2)
+    deploy(api, "acme-langsmith-ingest-queue", 2)
     deploy(api, "other-backend", 1)
     cluster = connect(str(launch.folder() / "admin.kubeconfig"), NAMESPACE, "acme")
     try:
@@ -56,4 +56,4 @@ def test_deployments_without_a_ready_pod_are_seen_as_down(api: Client, monkeypat
     finally:
         cluster.close()
     assert (cluster.workloads, cluster.reason) == ({"ingest-queue": Workload(0, 2)}, "")
-    assert "acme-platform-backend" in sample.reason
+    assert "acme-langsmith-platform-backend" in sample.reason

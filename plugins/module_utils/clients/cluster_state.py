@@ -15,6 +15,7 @@ from ansible_collections.langsmith.aws.plugins.module_utils.clients.http_client 
     HttpClient,
     HttpError,
 )
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.chart_names import fullname
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.errors import ProjectError
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.forwarding import DeniedError, is_ready
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe import documents, inside
@@ -51,7 +52,7 @@ class Cluster:
         self.workloads: Mapping[str, Workload] = {}
         self.reason = ""
         self._unreached = ""
-        self._release = release
+        self._name = fullname(release)
         self._dial = dial
         self._see = see
         self._close = close
@@ -108,7 +109,7 @@ class Cluster:
 
     def _get(self, component: str, port: int, target: str) -> Answer:
         # A pod is named in full, a Service by its component.
-        host = component if component in self._workers else f"{self._release}-{component}"
+        host = component if component in self._workers else f"{self._name}-{component}"
         if host not in self._clients:
             origin = f"http://{host}:{port}"
             self._clients[host] = HttpClient(origin, connect_timeout=TIMEOUT_S, timeout=TIMEOUT_S, dial=self._dial)
@@ -136,6 +137,7 @@ def see(read: Read, namespace: str, release: str) -> Seen:
 
     Raises ProjectError where nothing can be asked.
     """
+    prefix = f"{fullname(release)}-"
     apps, core = f"/apis/apps/v1/namespaces/{namespace}", f"/api/v1/namespaces/{namespace}"
     denied: list[str] = []
 
@@ -148,14 +150,14 @@ def see(read: Read, namespace: str, release: str) -> Seen:
 
     sets = [item for kind in ("deployments", "statefulsets") for item in listed(f"{apps}/{kind}")]
     found = {
-        name.removeprefix(f"{release}-"): Workload(
+        name.removeprefix(prefix): Workload(
             entry.get("status", {}).get("readyReplicas", 0), entry["spec"].get("replicas", 1)
         )
         for entry in sets
-        if (name := entry["metadata"]["name"]).startswith(f"{release}-")
+        if (name := entry["metadata"]["name"]).startswith(prefix)
     }
     workers = [pod["metadata"]["name"] for pod in listed(f"{core}/pods") if is_ready(pod)]
-    ours = tuple(name for name in workers if name.startswith(f"{release}-ingest-queue-"))
+    ours = tuple(name for name in workers if name.startswith(f"{prefix}ingest-queue-"))
     return Seen(found, ours, "; ".join(denied))
 
 

@@ -90,7 +90,7 @@ class Load:
         try:
             self._open_project()
             reader, requests = self._new_reader(), Requests(self._runs, self._sizes, self.project_id, self._pool)
-            self._watcher = Watcher(self._new_reader(), self._books)
+            self._watcher = Watcher(self._new_reader(), self._books, self._load.visible_p95)
             self._sampler = Sampler(self._timeline.begin, self._progress, self._queue)
             self._sender = self._new_sender(requests)
             self._settling = self._new_settling(reader)
@@ -161,6 +161,7 @@ class Load:
             cpu=round(sum(phase.cpu for phase in self._phases), 4),
             watched=self._watcher.watched,
             one_in=self._watcher.one_in,
+            resolution=best.resolution if best and self._steps else self._watcher.resolution,
             steps=self._steps,
             problems=self._books.problems,
             interrupted=self.interrupted,
@@ -211,7 +212,7 @@ class Load:
                 # A step that was cut off says nothing of its rate.
                 return
             drained = self._settling.await_watched()
-            phase.one_in = self._watcher.one_in
+            phase.one_in, phase.resolution = self._watcher.one_in, self._watcher.resolution
             step = capacity.judge_step(rate, phase.measured(self.began, load.runs_per_trace), load.visible_p95)
             self._steps.append(step)
             self._say(f"{rate:g} traces/s {'holds' if step.holds else 'does not hold'}: {step.reason}")
@@ -225,20 +226,18 @@ class Load:
         self._watcher.begin(phase.latencies, phase.one_in)
         clients = [self._client() for _sender in range(self._load.senders)]
         phase.begin = phase.ended = time.monotonic()
-        threads = [
-            threading.Thread(
-                target=self._sender.send, args=(phase, client, start_after(self._load, number)), daemon=True
-            )
+        senders = [
+            _Sending(self._sender, phase, client, start_after(self._load, number))
             for number, client in enumerate(clients)
         ]
         with self._timeline.span(f"send {phase.rate:g}/s" if phase.rate else "send"):
             try:
-                for thread in threads:
-                    thread.start()
-                _join(threads)
+                for sender in senders:
+                    sender.start()
+                _join(senders)
             except KeyboardInterrupt:
                 self._told_to_end()
-                _join(threads)
+                _join(senders)
             phase.ended = time.monotonic()
         for client in clients:
             client.close()
@@ -331,11 +330,31 @@ def refuse_plain(api: LangSmith) -> None:
             raise ProjectError(f"give the URL to which this one leads: {first.describe()}")
 
 
-def _join(threads: list[threading.Thread]) -> None:
-    for thread in threads:
-        while thread.is_alive():
-            # With a timeout, as a wait without one lets no signal through.
-            thread.join(0.2)
+class _Sending(threading.Thread):
+    """One connection's thread, which says itself that it has ended.
+
+    Python takes a thread for ended where KeyboardInterrupt comes while it is asked whether it has (``is_alive``) or is
+    waited for (``join``), and then what it still sends would be in no book.
+    """
+
+    def __init__(self, sender: Sender, phase: Phase, client: HttpClient, after: float) -> None:
+        super().__init__(daemon=True)
+        self._send = lambda: sender.send(phase, client, after)
+        self.over = threading.Event()
+
+    def run(self) -> None:
+        """Send until the phase is over."""
+        try:
+            self._send()
+        finally:
+            self.over.set()
+
+
+def _join(senders: list[_Sending]) -> None:
+    for sender in senders:
+        # One without an ident has not begun, and sends nothing any more. A wait without a timeout lets no signal in.
+        while sender.ident is not None and not sender.over.wait(0.2):
+            pass
 
 
 def run_load(

@@ -29,7 +29,8 @@ PAGES_MOST = 20
 class Watched:
     """A trace that is looked for: its root's number, since when its latency counts, and when it was last looked at.
 
-    One that does not count is looked for to know when all is there.
+    One that does not count is looked for to know when all is there. It was not there yet when the look at ``absent``
+    began.
     """
 
     number: int
@@ -37,6 +38,7 @@ class Watched:
     quarter: str = ""
     counts: bool = True
     looked: float = 0.0
+    absent: float = 0.0
 
 
 class Reader:
@@ -109,13 +111,16 @@ class Watcher:
     """Looks for a sample of the accepted traces until they can be read, in a thread of its own.
 
     One of ``one_in`` traces is in the sample, and counts for so many in the latencies. Which ones does not depend on
-    how long they take: where there is no room for one more, half of all that are looked for are dropped, and those that
-    stay count twice.
+    how long they take: where there is no room for one more, or a pass over them takes too long, half of all that are
+    looked for are dropped, and those that stay count twice. ``resolution`` is the most seconds between the last look
+    in vain and the sighting of one that counts: by so much a latency may be told too long.
     """
 
-    def __init__(self, reader: Reader, books: Books) -> None:
+    def __init__(self, reader: Reader, books: Books, visible_p95: float) -> None:
         self._reader = reader
         self._books = books
+        self._visible_p95 = visible_p95
+        self._took: deque[float] = deque(maxlen=2)
         self._waiting: deque[Watched] = deque()
         self._asked: list[Watched] = []
         self._lock = threading.Lock()
@@ -125,14 +130,14 @@ class Watcher:
         self.one_in = 1
         self.watched = 0
         self.open = 0
-        self.last_sighting = 0.0
+        self.last_sighting = self.resolution = 0.0
         self._thread = threading.Thread(target=self._work, daemon=True)
         self._thread.start()
 
     def begin(self, counted: dict[str, Histogram], one_in: int) -> None:
         """From now on latencies are counted here. Nothing may be open."""
         with self._lock:
-            self._latencies, self.one_in = counted, one_in
+            self._latencies, self.one_in, self.resolution = counted, one_in, 0.0
 
     def wants(self, number: int) -> bool:
         """Whether a trace is in the sample."""
@@ -146,6 +151,7 @@ class Watcher:
             if self._keeps(one):
                 self.watched += one.counts
                 self.open += 1
+                one.absent = time.monotonic()
                 self._waiting.append(one)
 
     @property
@@ -197,6 +203,9 @@ class Watcher:
         while not self._ended.wait(watching.pause(took)):
             now = time.monotonic()
             with self._lock:
+                # One slow answer among quick ones says nothing of a pass.
+                while watching.is_pass_long(self.open, min(self._took, default=0.0), self._visible_p95):
+                    self._thin()
                 while self._waiting and len(self._asked) < watching.IDS_PER_QUERY:
                     if now - self._waiting[0].looked < watching.LOOK_SECONDS:
                         break
@@ -204,14 +213,16 @@ class Watcher:
                 numbers = [one.number for one in self._asked]
             if numbers:
                 self._look(numbers)
+                self._took.append(time.monotonic() - now)
             took = time.monotonic() - now
 
     def _look(self, numbers: list[int]) -> None:
+        began = time.monotonic()
         try:
             found = set(self._reader.look(numbers)[0])
         except (HttpError, ProjectError) as error:
             self._books.problem(str(error))
-            found = set()
+            found, began = set(), 0.0
         now = time.monotonic()
         with self._lock:
             # What was dropped or given up on meanwhile is no longer among them.
@@ -219,7 +230,7 @@ class Watcher:
                 if one.number in found:
                     self._see(one, now)
                 else:
-                    one.looked = now
+                    one.looked, one.absent = now, max(one.absent, began)
                     self._waiting.append(one)
             self._asked = []
 
@@ -229,6 +240,7 @@ class Watcher:
         if not one.counts:
             return
         self._visible += self.one_in
+        self.resolution = max(self.resolution, now - one.absent)
         self._latencies["visible"].add(now - one.since, self.one_in)
         if one.quarter:
             self._latencies[one.quarter].add(now - one.since, self.one_in)

@@ -22,7 +22,10 @@ Compress = Callable[[bytes], bytes]
 
 
 class Phase:
-    """One stretch of sending at one rate. ``begin`` is monotonic; one of ``one_in`` traces is watched at least."""
+    """One stretch of sending at one rate. ``begin`` is monotonic; one of ``one_in`` traces is watched at least.
+
+    ``resolution`` is the watcher's.
+    """
 
     def __init__(self, source: Feed, rate: float | None, one_in: int) -> None:
         self.feed = source
@@ -36,7 +39,7 @@ class Phase:
         self.unanswered: Counter[str] = Counter()
         self.traces = self.taken_back = self.accepted_traces = self.requests = self.body_bytes = 0
         self.last_accepted = -1
-        self.cpu = 0.0
+        self.cpu = self.resolution = 0.0
 
     @property
     def unsent(self) -> int:
@@ -69,6 +72,7 @@ class Phase:
             sending=self.ended - self.begin,
             cpu=self.cpu,
             one_in=self.one_in,
+            resolution=self.resolution,
             latencies=self.latencies,
         )
 

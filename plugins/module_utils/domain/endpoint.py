@@ -10,6 +10,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.answers import Observed
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.chart_names import fullname
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.finding import Finding
 
 Layer = Literal["dns", "tcp", "tls", "http"]
@@ -33,9 +34,10 @@ class ClickHouse:
 
     @classmethod
     def of(cls, release: str, given: Mapping[str, str | None] | None) -> ClickHouse:
-        """What was given of it; what was not is the one of the chart, which a release names after itself."""
+        """What was given of it; what was not is the one of the chart."""
+        name = f"{fullname(release)}-clickhouse"
         told = {key: value for key, value in (given or {}).items() if value is not None}
-        return cls(**{"service": f"{release}-clickhouse", "secret": f"{release}-clickhouse", **told})
+        return cls(**{"service": name, "secret": name, **told})
 
 
 @dataclass(frozen=True)
@@ -53,17 +55,22 @@ class Place:
         """The URL's name."""
         return urlsplit(self.url).hostname or ""
 
+    @property
+    def fullname(self) -> str:
+        """What the names of the release's objects begin with."""
+        return fullname(self.release)
+
     def kubectl(self, command: str) -> str:
         """A kubectl command in the installation's namespace."""
         return f"kubectl -n {self.namespace} {command}"
 
     def logs(self, component: str) -> str:
         """The command that shows the last log lines of a Deployment of the chart."""
-        return self.kubectl(f"logs deployment/{self.release}-{component} --tail=100")
+        return self.kubectl(f"logs deployment/{self.fullname}-{component} --tail=100")
 
     def state(self, component: str) -> str:
         """The command that shows how many pods of a Deployment of the chart are ready, and its events."""
-        return self.kubectl(f"describe deployment/{self.release}-{component}")
+        return self.kubectl(f"describe deployment/{self.fullname}-{component}")
 
 
 def judge_endpoint(observed: Observed, place: Place, expect_status: Collection[int]) -> list[Finding]:

@@ -84,10 +84,10 @@ def capacity(steps: Sequence[Step]) -> float | None:
 
 
 def limit(steps: Sequence[Step]) -> Step | None:
-    """The lowest rate that did not hold; ``None`` where all did, or it was the sender that was at its limit."""
+    """The lowest rate that did not hold; ``None`` where all did, or it was the sender or the reading that did not."""
     broken = [step for step in steps if step.rate in _rates(steps, holding=False)]
     lowest = min(broken, key=lambda step: step.rate, default=None)
-    return None if lowest is None or lowest.sender else lowest
+    return None if lowest is None or lowest.sender or lowest.unsure else lowest
 
 
 def is_found(steps: Sequence[Step]) -> bool:
@@ -104,6 +104,8 @@ def _rates(steps: Sequence[Step], *, holding: bool) -> list[float]:
 def judge_step(rate: float, measured: Measured, visible_p95: float) -> Step:
     """What one rate of a search came to."""
     reason, p95 = breach(measured, visible_p95), measured.latencies["visible"].percentile(95)
+    unsure = bool(reason) and not breach(measured, visible_p95, certain=True)
+    reason += f", and reading may tell it {measured.resolution:.2f} s too late" if unsure else ""
     accepted = measured.accepted / measured.runs_per_trace
     sent = measured.traces >= SENT_LEAST * (measured.traces + measured.unsent_traces)
     return Step(
@@ -115,14 +117,15 @@ def judge_step(rate: float, measured: Measured, visible_p95: float) -> Step:
         growth_if_watched(measured),
         sender=bool(shortfall(measured)) and is_busy(measured),
         blip=bool(_refused(measured)) and sent and accepted >= SENT_LEAST * measured.traces,
+        unsure=unsure,
     )
 
 
-def breach(measured: Measured, visible_p95: float) -> str:
+def breach(measured: Measured, visible_p95: float, *, certain: bool = False) -> str:
     """Why an installation does not hold a load; empty where it does.
 
     It does where nothing is refused or lost, all of it was sent at its rate, and it became visible in time and no
-    slower with time.
+    slower with time. ``certain`` leaves out what may only seem so, as the watching was too coarse.
     """
     p95, growth = measured.latencies["visible"].percentile(95), growth_if_watched(measured)
     gone, refused = missing(measured), _refused(measured)
@@ -132,10 +135,22 @@ def breach(measured: Measured, visible_p95: float) -> str:
         (measured.lost > 0, f"{measured.lost} accepted runs are missing"),
         (gone > 0, f"about {gone} traces did not become visible"),
         (p95 is None, "too few traces became visible to tell a p95"),
-        ((p95 or 0.0) > visible_p95, f"visible p95 {p95 or 0.0:.2f} s is above {visible_p95:g} s"),
-        ((growth or 0.0) > GROWTH_MOST, f"the way to visible grew by {growth or 0.0:.2f} s per second of sending"),
+        (is_late(measured, visible_p95, certain=certain), f"visible p95 {p95 or 0.0:.2f} s is above {visible_p95:g} s"),
+        (grows(measured, certain=certain), f"the way to visible grew by {growth or 0.0:.2f} s per second of sending"),
     )
     return next((reason for broken, reason in checks if broken), "")
+
+
+def is_late(measured: Measured, visible_p95: float, *, certain: bool = False) -> bool:
+    """Whether p95 to visible is above the threshold, or ``certain`` to be."""
+    p95 = measured.latencies["visible"].percentile(95)
+    return p95 is not None and p95 - certain * measured.resolution > visible_p95
+
+
+def grows(measured: Measured, *, certain: bool = False) -> bool:
+    """Whether the way to visible grew more than it may, or is ``certain`` to have."""
+    growth = growth_if_watched(measured)
+    return growth is not None and growth - certain * measured.growth_resolution > GROWTH_MOST
 
 
 def shortfall(measured: Measured) -> str:

@@ -54,7 +54,7 @@ class Step:
     """One rate that a search for the capacity tried.
 
     Of one that does not hold, ``sender`` says that it was the sender that did not keep up, and ``blip`` that so little
-    went wrong that the rate is worth another try.
+    went wrong that the rate is worth another try. ``unsure`` says that it may hold, as reading was too slow to tell.
     """
 
     rate: float
@@ -65,6 +65,7 @@ class Step:
     growth: float | None
     sender: bool = False
     blip: bool = False
+    unsure: bool = False
 
 
 @dataclass
@@ -76,8 +77,8 @@ class Measured:
     began, how long it took, from then until everything was visible (``None``: it never was), and all together.
     ``complete`` says that every id was looked up at the end. ``certain`` says that the queue was empty, so what was not
     visible is lost and not late. ``watched`` traces are those that ``visible`` and the quarters know, which count for
-    the others, each for ``one_in`` at most. ``merged`` says that several shares were expected, which began to send
-    within ``apart`` seconds.
+    the others, each for ``one_in`` at most, and are told up to ``resolution`` seconds too late. ``merged`` says that
+    several shares were expected, which began to send within ``apart`` seconds.
     """
 
     began: float
@@ -107,6 +108,7 @@ class Measured:
     cpu: float = 0.0
     watched: int = 0
     one_in: int = 1
+    resolution: float = 0.0
     latencies: dict[str, Histogram] = field(default_factory=latencies)
     backlog: list[Sample] = field(default_factory=list)
     progress: list[Progress] = field(default_factory=list)
@@ -128,8 +130,17 @@ class Measured:
         first, last = (self.latencies[name].percentile(50) for name in ("first_quarter", "last_quarter"))
         if first is None or last is None or self.duration <= 0:
             return None
-        # From the middle of the first quarter to that of the last, by when their traces were due.
-        return (last - first) / (0.75 * self.duration)
+        return (last - first) / self._quarters_apart
+
+    @property
+    def growth_resolution(self) -> float:
+        """By how much the growth may be told too high."""
+        return self.resolution / self._quarters_apart if self.duration > 0 else 0.0
+
+    @property
+    def _quarters_apart(self) -> float:
+        """Seconds from the middle of the first quarter to that of the last, by when their traces were due."""
+        return 0.75 * self.duration
 
     def to_dict(self) -> dict[str, Any]:
         """All of it as JSON has it."""
@@ -184,6 +195,7 @@ def merge(shares: Sequence[Measured]) -> Measured:
     known = [end + share.drain for share, end in zip(shares, ends, strict=True) if share.drain is not None]
     whole.drain = max(known) - max(ends) if len(known) == len(shares) else None
     whole.one_in = max(share.one_in for share in shares)
+    whole.resolution = max(share.resolution for share in shares)
     whole.complete = all(share.complete for share in shares)
     whole.certain = all(share.certain for share in shares)
     whole.interrupted = "; ".join(dict.fromkeys(share.interrupted for share in shares if share.interrupted))
@@ -201,7 +213,7 @@ def in_turn(steps: Sequence[Measured], telling: int) -> Measured:
     later = [step.began - whole.began for step in steps]
     whole.sending = sum(step.sending for step in steps)
     whole.drain = steps[-1].drain
-    whole.apart = steps[telling].apart
+    whole.apart, whole.resolution = steps[telling].apart, steps[telling].resolution
     whole.shares = min(step.shares for step in steps)
     whole.offered_rate = steps[telling].offered_rate
     whole.latencies = {**steps[telling].latencies, "stored": whole.latencies["stored"]}

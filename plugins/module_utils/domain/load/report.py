@@ -39,6 +39,7 @@ def result(measured: Measured, load: Settings, url: str, timeout: float) -> dict
         "rates": rates,
         "percentiles": _percentiles(measured),
         "percentile_error": round(RELATIVE_ERROR, 4),
+        "resolution_seconds": round(measured.resolution, 3),
         "watched": measured.watched,
         "backlog": [{"at": one.at, "pending": one.pending, "retry": one.retry} for one in measured.backlog],
         "drain_seconds": measured.drain,

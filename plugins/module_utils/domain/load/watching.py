@@ -13,13 +13,14 @@ from ansible_collections.langsmith.aws.plugins.module_utils.domain.load.measured
 IDS_PER_QUERY = 100
 #: Traces that are watched at a time, so that reading stays a small part of the load: ten queries a pass.
 WATCHED_MOST = 1000
-#: Seconds between two queries of the watcher, and at least between two looks at the same trace. A latency is known
-#: to the longer one of this and of the time that a pass over all watched traces takes.
+#: Seconds between two queries of the watcher, and at least between two looks at the same trace.
 QUERY_SECONDS = 0.1
 LOOK_SECONDS = 0.25
 #: A pause between two queries is so many times as long as the last one took, so that reading takes at most a quarter
 #: of one connection's time from an installation that is slow at it.
 QUERY_REST = 3.0
+#: The part of the threshold that a pass over all watched traces may take, as no latency is known any better.
+PASS_MOST = 0.05
 #: Seconds that the queue has to be empty, with nothing new to be seen, until what is missing counts as lost: longer
 #: than asynchronous inserts of ClickHouse wait at most unless configured otherwise.
 SETTLE_SECONDS = 5.0
@@ -50,6 +51,15 @@ def chosen(number: int, one_in: int) -> bool:
 def pause(took: float) -> float:
     """Seconds until the next query after one that took so long."""
     return max(QUERY_SECONDS, QUERY_REST * took)
+
+
+def is_pass_long(traces: int, took: float, visible_p95: float) -> bool:
+    """Whether to watch fewer than so many traces, as a pass by queries that take so long each is a long one.
+
+    As many as one query holds are looked at no more often by being fewer.
+    """
+    queries = math.ceil(traces / IDS_PER_QUERY)
+    return queries > 1 and queries * (took + pause(took)) > max(LOOK_SECONDS, PASS_MOST * visible_p95)
 
 
 def settled(samples: Sequence[Sample], last_sighting: float, now: float) -> bool:

@@ -13,13 +13,13 @@ from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe import 
 
 def queue(place: Place) -> str:
     """The queues' counters: tasks that wait for a worker, that are in hand, that are tried again."""
-    service = f"service/{place.release}-platform-backend"
+    service = f"service/{place.fullname}-platform-backend"
     return _metrics(place, service, inside.PLATFORM_BACKEND_PORT, inside.COUNTERS)
 
 
 def worker_times(place: Place) -> str:
     """How long runs waited for a worker, and the worker for ClickHouse."""
-    workers = f"deployment/{place.release}-ingest-queue"
+    workers = f"deployment/{place.fullname}-ingest-queue"
     return _metrics(place, workers, inside.INGEST_QUEUE_PORT, "/metrics", " | grep latency_seconds")
 
 
@@ -74,7 +74,7 @@ def reaches(address: str) -> str:
 
 def worker_log(place: Place, run_id: str) -> str:
     """What the workers say of a run."""
-    pods = f"app.kubernetes.io/component={place.release}-ingest-queue"
+    pods = f"app.kubernetes.io/component={place.fullname}-ingest-queue"
     return place.kubectl(f"logs -l {pods} --prefix --since=1h --tail=-1 | grep {run_id}")
 
 

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.chart_names import fullname
+
 BACKEND_PORT = 1984
 PLATFORM_BACKEND_PORT = 1986
 INGEST_QUEUE_PORT = 1989
@@ -13,4 +15,4 @@ COUNTERS = "/metrics?format=json"
 
 def counters_url(release: str, namespace: str) -> str:
     """The queues' counters, for who is in the cluster or reaches into it."""
-    return f"http://{release}-platform-backend.{namespace}.svc:{PLATFORM_BACKEND_PORT}{COUNTERS}"
+    return f"http://{fullname(release)}-platform-backend.{namespace}.svc:{PLATFORM_BACKEND_PORT}{COUNTERS}"

@@ -15,8 +15,8 @@ from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe.evidenc
 
 UNKNOWN = "unknown"
 
-_LOGS = "kubectl -n {place.namespace} logs deployment/{place.release}-%s --tail=100"
-_STATE = "kubectl -n {place.namespace} describe deployment/{place.release}-%s"
+_LOGS = "kubectl -n {place.namespace} logs deployment/{place.fullname}-%s --tail=100"
+_STATE = "kubectl -n {place.namespace} describe deployment/{place.fullname}-%s"
 
 #: By layer: what to do, and the command that shows more, as a pattern or made of the place.
 LAYERS: dict[str, tuple[str, str | Callable[[Place], str]]] = {

@@ -17,7 +17,7 @@ from tests.unit.plugins.scripted import Asked, Running, Said, said, serve
 
 WAITED = "langsmith_ingestion_api_to_worker_latency_seconds"
 STORED = "langsmith_ingestion_worker_to_store_latency_seconds"
-SEEN = Seen({"ingest-queue": Workload(2, 2)}, ("acme-ingest-queue-1", "acme-ingest-queue-2"))
+SEEN = Seen({"ingest-queue": Workload(2, 2)}, ("acme-langsmith-ingest-queue-1", "acme-langsmith-ingest-queue-2"))
 
 
 class Inside:
@@ -25,10 +25,10 @@ class Inside:
 
     def __init__(self) -> None:
         self.answers: dict[str, Said] = {
-            "acme-platform-backend:1986/metrics?json": said(
+            "acme-langsmith-platform-backend:1986/metrics?json": said(
                 {"ingestion_queue": {"pending": 4, "active": 1, "retry": 2}, "feedback_queue": {"pending": 9}}
             ),
-            "acme-backend:1984/metrics/queue/default": said({"queued": 7, "active": 3}),
+            "acme-langsmith-backend:1984/metrics/queue/default": said({"queued": 7, "active": 3}),
             **{
                 f"{pod}:1989/metrics": Said(
                     body=f"{WAITED}_sum 1\n{WAITED}_count 2\n{STORED}_sum 3\n{STORED}_count 2\n".encode()
@@ -76,7 +76,7 @@ def test_the_queue_is_read_from_platform_backend(cluster: Cluster) -> None:
 
 
 def test_where_there_is_no_ingestion_queue_the_queue_of_backend_counts(cluster: Cluster, inside: Inside) -> None:
-    inside.answers["acme-platform-backend:1986/metrics?json"] = said({})
+    inside.answers["acme-langsmith-platform-backend:1986/metrics?json"] = said({})
     sample = cluster.sample(0.0)
     assert (sample.pending, sample.active, sample.retry) == (7, 3, None)
 
@@ -93,8 +93,8 @@ def test_the_times_of_all_ready_workers_are_added(cluster: Cluster) -> None:
     [(Said(502, b"<html>", "text/html"), "cannot be read"), (said({"ingestion_queue": []}), "no ingestion_queue")],
 )
 def test_counters_that_are_not_told_have_a_reason(cluster: Cluster, inside: Inside, answer: Said, reason: str) -> None:
-    inside.answers = {"acme-platform-backend:1986/metrics?json": answer}
-    inside.answers["acme-backend:1984/metrics/queue/default"] = said([])
+    inside.answers = {"acme-langsmith-platform-backend:1986/metrics?json": answer}
+    inside.answers["acme-langsmith-backend:1984/metrics/queue/default"] = said([])
     sample = cluster.sample(0.0)
     assert sample.pending is None
     assert reason in sample.reason
@@ -155,16 +155,16 @@ def item(name: str, ready: int | None = None, replicas: int | None = None, *cond
 
 LISTS = {
     "/apis/apps/v1/namespaces/tracing/deployments": [
-        item("acme-backend", 1, 2),
-        item("acme-ingest-queue", None, 3),
+        item("acme-langsmith-backend", 1, 2),
+        item("acme-langsmith-ingest-queue", None, 3),
         item("other-backend", 5, 5),
     ],
-    "/apis/apps/v1/namespaces/tracing/statefulsets": [item("acme-clickhouse", 1)],
+    "/apis/apps/v1/namespaces/tracing/statefulsets": [item("acme-langsmith-clickhouse", 1)],
     "/api/v1/namespaces/tracing/pods": [
-        item("acme-ingest-queue-a", None, None, "True"),
-        item("acme-ingest-queue-b", None, None, "False"),
-        item("acme-ingest-queue-c"),
-        item("acme-backend-a", None, None, "True"),
+        item("acme-langsmith-ingest-queue-a", None, None, "True"),
+        item("acme-langsmith-ingest-queue-b", None, None, "False"),
+        item("acme-langsmith-ingest-queue-c"),
+        item("acme-langsmith-backend-a", None, None, "True"),
     ],
 }
 
@@ -176,7 +176,7 @@ def test_the_workloads_of_a_release_and_its_ready_workers_are_seen() -> None:
         "ingest-queue": Workload(0, 3),
         "clickhouse": Workload(1, 1),
     }
-    assert seen.workers == ("acme-ingest-queue-a",)
+    assert seen.workers == ("acme-langsmith-ingest-queue-a",)
     assert seen.workloads["ingest-queue"].is_down
 
 
@@ -203,7 +203,7 @@ def test_an_api_server_that_is_away_leaves_nothing_to_see() -> None:
 
 
 def test_a_worker_that_is_on_its_way_out_is_not_asked() -> None:
-    leaving = item("acme-ingest-queue-a", None, None, "True")
+    leaving = item("acme-langsmith-ingest-queue-a", None, None, "True")
     leaving["metadata"]["deletionTimestamp"] = "2026-11-21T10:00:00Z"
     assert see(lambda _target, _timeout: {"items": [leaving]}, "tracing", "acme").workers == ()
 

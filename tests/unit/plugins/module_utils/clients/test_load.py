@@ -461,6 +461,20 @@ def test_a_load_that_is_told_to_end_sends_nothing_before_it_is_due(terminated: C
     assert found.visible == found.accepted == len(langsmith.runs)
 
 
+def test_what_is_on_its_way_when_a_load_is_told_to_end_is_waited_for(terminated: Callable[[], None]) -> None:
+    removed, early = threading.Event(), []
+
+    def hold() -> None:
+        terminated()
+        early.append(removed.wait(1))
+
+    langsmith = ScriptedLangSmith(after_a_request(hold), on("DELETE", "/api/v1/sessions/*", lambda _: removed.set()))
+    # The one connection is the one that is waited for when the signal comes.
+    found = measure(langsmith, load(rate=4.0, duration=600.0, connections=1, traces_max=2400))
+    assert early == [False]
+    assert found.visible == found.accepted == len(langsmith.runs) == 4
+
+
 def test_an_id_that_belongs_to_another_name_is_not_removed() -> None:
     other = {"id": "99999999-9999-4999-8999-999999999999", "name": "production"}
     langsmith = ScriptedLangSmith(on("POST", "/api/v1/sessions", said(other)))

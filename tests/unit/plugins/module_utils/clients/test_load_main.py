@@ -44,7 +44,7 @@ def test_a_scheduled_probe_reads_the_queue_beside_it_and_names_its_release(
     langsmith = ScriptedLangSmith(on("GET", "/metrics", COUNTERS))
     langsmith.visible = lambda run: False
     with serve(langsmith) as server:
-        inside["acme-platform-backend.tracing.svc"] = ("127.0.0.1", server.port)
+        inside["acme-langsmith-platform-backend.tracing.svc"] = ("127.0.0.1", server.port)
         settings = {
             "mode": "probe",
             "endpoint": "http://langsmith.test",

@@ -26,10 +26,10 @@ OUTSIDE = place(ClickHouse.of("acme", {"service": "", "cluster": "traces", "secr
 
 def test_the_chart_s_own_clickhouse_is_named_after_the_release() -> None:
     asked = commands.stored(CHART, "id-of-root")
-    assert asked.startswith("kubectl -n tracing port-forward service/acme-clickhouse 8123 & ")
-    assert "get secret acme-clickhouse " in asked
+    assert asked.startswith("kubectl -n tracing port-forward service/acme-langsmith-clickhouse 8123 & ")
+    assert "get secret acme-langsmith-clickhouse " in asked
     assert "where id = 'id-of-root'" in asked
-    assert commands.clickhouse_log(CHART) == "kubectl -n tracing logs service/acme-clickhouse --tail=100"
+    assert commands.clickhouse_log(CHART) == "kubectl -n tracing logs service/acme-langsmith-clickhouse --tail=100"
 
 
 def test_every_replica_of_a_cluster_is_asked_how_far_it_is_behind() -> None:

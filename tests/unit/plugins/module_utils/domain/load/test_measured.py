@@ -30,6 +30,7 @@ from ansible_collections.langsmith.aws.plugins.module_utils.domain.load.watching
     SETTLE_SECONDS,
     WATCHED_MOST,
     chosen,
+    is_pass_long,
     pause,
     settled,
     stride,
@@ -180,6 +181,25 @@ def test_so_many_traces_are_watched_that_all_have_room(
     assert (rate or 0) * min(threshold, duration) <= WATCHED_MOST * found
 
 
+@pytest.mark.parametrize(
+    ("traces", "took", "threshold", "expected"),
+    [
+        (1000, 0.02, 60, False),
+        (1000, 0.1, 60, True),
+        (200, 0.3, 60, False),
+        (200, 0.3, 5, True),
+        # A pass of one query is as short as it gets.
+        (100, 10.0, 5, False),
+        # None is looked at again any sooner.
+        (200, 0.02, 1, False),
+    ],
+)
+def test_fewer_are_watched_where_a_pass_over_them_takes_long_beside_the_threshold(
+    traces: int, took: float, threshold: float, expected: bool
+) -> None:
+    assert is_pass_long(traces, took, threshold) is expected
+
+
 @pytest.mark.parametrize(("took", "expected"), [(0.0, QUERY_SECONDS), (0.01, QUERY_SECONDS), (2.0, 6.0)])
 def test_an_installation_that_reads_slowly_is_asked_less_often(took: float, expected: float) -> None:
     assert pause(took) == expected
@@ -222,6 +242,24 @@ def test_a_sample_has_all_sizes_and_places_from_its_beginning_on(one_in: int, pa
 def test_a_growth_is_told_only_where_enough_was_watched_and_not_where_few_count_for_many() -> None:
     assert growth_if_watched(watched(0.5, 2.0)) == pytest.approx(0.25, rel=0.02)
     assert growth_if_watched(watched(0.5, 2.0, one_in=8)) is None
+
+
+@pytest.mark.parametrize(
+    ("found", "words", "unsure"),
+    [
+        (watched(0.5, 9.0, resolution=3.9, duration=60.0), "visible p95 9.00 s is above 5 s", False),
+        (watched(0.5, 9.0, resolution=4.1, duration=600.0), "9.00 s is above 5 s, and reading may tell it 4.10", True),
+        (watched(0.5, 2.0, resolution=0.8), "grew by 0.25 s per second", False),
+        (watched(0.5, 2.0, resolution=1.0), "grew by 0.25 s per second of sending, and reading may", True),
+        (watched(0.5, 9.0, resolution=50.0, refused={"429": 4}), "4 runs were not accepted", False),
+        (watched(0.5, 0.6, resolution=50.0), "visible p95 0.60 s", False),
+    ],
+)
+def test_a_rate_that_only_slow_reading_may_make_too_slow_is_no_limit(found: Measured, words: str, unsure: bool) -> None:
+    judged = judge_step(20.0, found, visible_p95=5.0)
+    assert words in judged.reason
+    assert judged.unsure is unsure
+    assert limit([judged]) == (None if judged.holds or unsure else judged)
 
 
 def test_growth_is_by_the_time_in_which_traces_were_due_however_long_it_took_to_send_them() -> None:

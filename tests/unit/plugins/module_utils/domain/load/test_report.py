@@ -116,6 +116,43 @@ def test_traces_that_are_visible_too_late_fail_the_threshold_they_are_judged_by(
     assert statuses(measured(), load(visible_p95=0.3))["visible"] == "fail"
 
 
+@pytest.mark.parametrize(
+    ("resolution", "visible", "backlog"),
+    [(0.05, "fail", "warn"), (0.2, "unknown", "warn"), (9.0, "unknown", "unknown")],
+)
+def test_what_only_slow_reading_may_make_too_late_is_unknown(resolution: float, visible: str, backlog: str) -> None:
+    found = measured(resolution=resolution)
+    found.latencies["last_quarter"].add(9.0, 75)
+    settings = load(visible_p95=0.3)
+    told = statuses(found, settings)
+    assert (told["visible"], told["backlog"]) == (visible, backlog)
+    shown = result(found, settings, URL, 30)
+    assert (shown["resolution_seconds"], shown["load_class"]) == (resolution, None)
+
+
+def test_what_slow_reading_cannot_make_too_late_passes() -> None:
+    assert statuses(measured(resolution=9.0)) == WELL
+
+
+@pytest.mark.parametrize(
+    ("options", "status"),
+    [
+        ({}, None),
+        ({"certain": False}, "warn"),
+        # Nothing is queued any more.
+        ({"lost": 1, "visible": 199}, None),
+        ({"lost": 1, "visible": 199, "certain": False}, "warn"),
+        ({"complete": False, "certain": False, "interrupted": "interrupted while accounting"}, "warn"),
+        ({"sent": 0, "accepted": 0, "certain": False}, None),
+    ],
+)
+def test_a_project_that_was_removed_before_a_queue_that_may_hold_its_runs_is_a_warning(
+    options: dict[str, Any], status: str | None
+) -> None:
+    found = measured(**options, projects=[{"id": "1", "name": "load-1", "kept": False}])
+    assert statuses(found).get("cleanup") == status
+
+
 def test_a_backlog_that_grows_is_a_warning_with_the_rate_that_is_stored() -> None:
     found = measured()
     found.latencies["last_quarter"].add(9.0, 75)
