@@ -86,7 +86,9 @@ options:
     type: float
     default: 0.5
   release:
-    description: Helm release, whose objects are looked at through O(kubeconfig) and named in the commands.
+    description:
+      - Helm release, whose objects are looked at through O(kubeconfig) and named in the commands.
+      - Their names begin with it where it contains C(langsmith), else with it and C(-langsmith).
     type: str
     default: langsmith
   clickhouse:
@@ -96,7 +98,7 @@ options:
       service:
         description:
           - Its Service in the installation's namespace. An empty string says that it is outside of the cluster.
-          - The one of the chart, C(<release>-clickhouse), unless it is given.
+          - The one of the chart, C(<release>-langsmith-clickhouse) or C(<release>-clickhouse), unless it is given.
         type: str
       cluster:
         description: Name of the cluster of replicas, all of which are asked for their delay.
@@ -104,10 +106,12 @@ options:
       secret:
         description:
           - Secret of the installation's namespace with the way to it, in the keys of LangSmith's chart.
-          - C(<release>-clickhouse) unless it is given.
+          - The one of the chart, of the same name as its Service, unless it is given.
         type: str
 requirements:
   - zstandard, where O(compression=zstd)
+notes:
+  - Where the environment names a proxy for O(endpoint), and it cannot be reached without one, RV(layer) is V(unknown).
 seealso:
   - module: langsmith.aws.endpoint_check
   - module: langsmith.aws.report
@@ -157,7 +161,8 @@ findings:
   elements: dict
 layer:
   description:
-    - The layer at fault, or that made the trace later than its threshold. Empty where nothing failed or was late.
+    - The layer at fault, or that made the trace later than its threshold or failed polls for it now and then. Empty
+      where none did.
     - One of V(dns), V(security-group), V(load-balancer), V(waf), V(certificate), V(endpoint), V(frontend),
       V(platform-backend), V(backend), V(auth), V(workspace), V(quota), V(version), V(postgres), V(redis),
       V(ingest-workers), V(backlog), V(clickhouse-write), V(clickhouse-read), V(blob-write), V(blob-read),
@@ -178,7 +183,8 @@ next_command:
 timings:
   description:
     - Seconds per stage as far as the probe came, by the names of O(thresholds), and V(total).
-    - V(visible) and V(complete) count from the acceptance of the trace, the latter until the last run is complete.
+    - V(visible) and V(complete) count from the acceptance of the trace to the poll that showed it, the latter until the
+      last run is complete. What passed before that poll without one that told is not held against a threshold.
     - V(queue_delay) is by the servers' clocks, and is missing where they tell what cannot be.
   returned: when not in check mode
   type: dict
@@ -217,6 +223,8 @@ load:
       V(duplicates), V(stored_unaccepted), and the first V(lost_ids) and V(duplicate_ids).
     - V(rates), V(percentiles) with their V(percentile_error), how many traces were V(watched) for them, V(backlog),
       V(drain_seconds), V(capacity) and V(load_class).
+    - V(resolution_seconds) are the most that passed between two looks at one of these traces. By so much percentiles of
+      V(visible) may be too high, and what is above a threshold by less than that is unknown.
     - V(findings), V(charts), V(problems), V(interrupted), the V(projects) and what the V(sender) took.
   returned: when O(load) is given, and then none of the values above; in check mode V(plan) alone
   type: dict

@@ -32,6 +32,9 @@ Dial = Callable[[str, int, float], socket.socket]
 
 Phase = Literal["dns", "tcp", "tls", "http"]
 
+#: Firewalls block who does not say what it is; AWS's common rules do (NoUserAgent_HEADER).
+USER_AGENT = "langsmith.aws"
+
 #: Bytes of one answer that are kept when the caller names no other bound.
 MAX_BODY_BYTES = 8 * 1024 * 1024
 
@@ -221,6 +224,18 @@ class HttpClient:
         """Scheme, name and port as the URL had them."""
         return f"{self.scheme}://{self.netloc}"
 
+    def unused_proxy(self) -> str:
+        """The proxy (``host:port``) that the environment names for where this leads; empty where it names none."""
+        # Only who cannot connect pays for what reads it.
+        from urllib.request import getproxies, proxy_bypass
+
+        if proxy_bypass(self.netloc) or proxy_bypass(self.address[0]):
+            return ""
+        proxies = getproxies()
+        named = proxies.get(self.scheme) or proxies.get("all", "")
+        # Before the @ is who calls the proxy, with a password.
+        return named.rpartition("@")[2].rpartition("//")[2].strip("/")
+
     def is_for(self, origin: str) -> bool:
         """Whether a URL is of this client's origin, its port written out or not."""
         parts = urlsplit(origin)
@@ -397,7 +412,8 @@ class HttpClient:
     ) -> Answer:
         sending = time.monotonic()
         try:
-            connection.request(method, target, body=body, headers={"Host": self.netloc, **headers})
+            own = {"Host": self.netloc, "User-Agent": USER_AGENT}
+            connection.request(method, target, body=body, headers={**own, **headers})
             response = connection.getresponse()
             marks["first_byte"] = time.monotonic() - sending
             content, truncated = _read_body(response, max_bytes)

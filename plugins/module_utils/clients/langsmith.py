@@ -51,6 +51,10 @@ class LangSmith:
         """Whether the caller names a workspace."""
         return any(name.lower() == "x-tenant-id" for name in self._authorization)
 
+    def unused_proxy(self) -> str:
+        """The proxy that the environment names for this installation, and that is not used."""
+        return self._http.unused_proxy()
+
     def front_door(self) -> Reply:
         """``GET /health``: the frontend's own answer."""
         return self._call("front_door", "GET", f"{self.endpoint.base}/health", anonymous=True)

@@ -19,6 +19,8 @@ from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe.evidenc
 
 #: Seconds that the first look at the cluster may take; credentials, and each answer, have bounds of their own.
 LOOK_SECONDS = 60.0
+#: A look at the queue that fails after so many seconds holds up the polls beside it.
+HANGING_SECONDS = 1.0
 
 
 class Notebook:
@@ -30,6 +32,7 @@ class Notebook:
         self._evidence = evidence
         self._cluster = cluster
         self._sampled = 0.0
+        self._queue_hangs = False
         self._first_look: threading.Thread | None = None
 
     @property
@@ -83,9 +86,15 @@ class Notebook:
         if self._cluster is not None:
             self._sampled = self.api.clock()
             sample = self._cluster.sample(self._sampled, times=times)
+            self._queue_hangs = bool(sample.reason) and self.api.clock() - self._sampled >= HANGING_SECONDS
             self.add(queue=(*self._evidence.queue, sample))
 
     def sample_now_and_then(self, since: float) -> None:
-        """Keep the counters where the last ones are a second old, or a fourth of what has passed since then."""
+        """Keep the counters where the last ones are a second old, or a fourth of what has passed since then.
+
+        Not where the last look hung, as the next would too, and the trace would seem to be as late.
+        """
+        if self._queue_hangs:
+            return
         if self.api.clock() - self._sampled >= max(1.0, (self.api.clock() - since) / 4):
             self.sample()

@@ -89,8 +89,10 @@ class TraceProbe:
             self._notes.begin_looking_inside()
             reached = self._reach()
             self._notes.look_inside()
-            if reached and self._send():
-                self._read_back()
+            if reached:
+                reading = Reading(self._api, self._notes, self._settings, self._project.id)
+                if self._send(reading):
+                    self._read_back(reading)
         except KeyboardInterrupt:
             interrupted = True
         finally:
@@ -113,6 +115,8 @@ class TraceProbe:
     def _reach(self) -> bool:
         notes, api = self._notes, self._api
         first = notes.note(api.front_door()).observed
+        if first.phase in ("dns", "tcp"):
+            notes.add(unused_proxy=api.unused_proxy())
         if first.phase in ("dns", "tcp", "tls") or (first.is_redirect and api.endpoint.is_plain):
             # What comes next has the key with it, which is for TLS where that is where the redirect leads.
             return False
@@ -167,7 +171,7 @@ class TraceProbe:
         self._notes.note(self._api.projects("auth_after"))
         return False
 
-    def _send(self) -> bool:
+    def _send(self, reading: Reading) -> bool:
         self._notes.sample(times=True)
         now = datetime.now(UTC)
         root, child = trace.small_trace(now, os.urandom(36))
@@ -175,15 +179,22 @@ class TraceProbe:
             return False
         self._register("root", root)
         self._register("child", child)
+        # What is sent next takes its time, in which the trace may appear.
+        reading.look()
         if self._notes.evidence.blob_enabled:
             large = trace.large_trace(now, os.urandom(10 + trace.LARGE_INPUT_BYTES))
             if self._ingest("post_large", [large]):
                 self._register("large", large)
         self._notes.note(self._post("repeat", "post", [root, child]))
-        self._ingest("patch_small", [root, child])
+        self._patch("patch_small", "root", "child")
         if "large" in self._sent:
-            self._ingest("patch_large", [self._sent["large"]])
+            self._patch("patch_large", "large")
         return True
+
+    def _patch(self, stage: str, *roles: Role) -> None:
+        if self._ingest(stage, [self._sent[role] for role in roles]):
+            for role in roles:
+                self._notes.runs[role] = replace(self._notes.runs[role], patched_at=self._api.clock())
 
     def _ingest(self, stage: str, runs: list[trace.Run]) -> bool:
         operation: trace.Operation = "post" if stage.startswith("post") else "patch"
@@ -237,8 +248,7 @@ class TraceProbe:
             accepted_at=self._api.clock(),
         )
 
-    def _read_back(self) -> None:
-        reading = Reading(self._api, self._notes, self._settings, self._project.id)
+    def _read_back(self, reading: Reading) -> None:
         if not reading.poll():
             small = [self._sent["root"], self._sent["child"]]
             reading.ask_around(self._control_project, lambda: self._post("repeat_after", "post", small))
@@ -268,7 +278,15 @@ class TraceProbe:
             listed = self._notes.evidence.feedback_after is not None
             self._removed(self._api.delete_feedback(self._feedback), listed)
         if self._traces:
+            self._notes.add(unsettled=self._unsettled())
             self._notes.note(self._api.delete_traces(project.id, sorted(self._traces)))
+
+    def _unsettled(self) -> tuple[str, ...]:
+        """The traces of which something may still wait to be written."""
+        runs = self._notes.runs.items()
+        settled = {self._sent[role].trace_id for role, _run in runs}
+        settled -= {self._sent[role].trace_id for role, run in runs if run.is_awaited}
+        return tuple(sorted(self._traces - settled))
 
     def _removed(self, reply: Reply, confirmed: bool) -> bool:
         """Whether it is gone; what no answer confirmed may never have been there."""

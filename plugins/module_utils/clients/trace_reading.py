@@ -14,9 +14,15 @@ from ansible_collections.langsmith.aws.plugins.module_utils.clients.langsmith im
 from ansible_collections.langsmith.aws.plugins.module_utils.clients.probe_notebook import Notebook
 from ansible_collections.langsmith.aws.plugins.module_utils.domain import trace
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe import documents
-from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe.evidence import SentRun, all_complete
+from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe.evidence import (
+    SentRun,
+    all_complete,
+    stage_passed,
+)
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe.outcome import Settings
 
+#: So many of the polls that failed are kept as evidence.
+MOST_FAILED_POLLS = 20
 #: A pause grows from the first to this many times it, so that a slow installation is not polled as a quick one.
 PAUSE_GROWTH = 6
 
@@ -29,23 +35,34 @@ class Reading:
         self._notes = notes
         self._settings = settings
         self._project_id = project_id
+        self._polls: list[Reply] = []
+        #: When the last poll that was answered ended.
+        self._told_at = 0.0
         #: The root's document as it was fetched, ``None`` where it was not.
         self.root: Any = None
 
     def poll(self) -> bool:
         """Poll until every run is complete or ``wait_timeout`` is over; whether every run is."""
         started = self._api.clock()
-        replies: list[Reply] = []
         for _pause in self._pauses(started):
-            replies.append(self._look())
+            self.look()
             if self._nothing_left():
                 break
             self._notes.sample_now_and_then(started)
-        self._notes.note(replies[-1])
-        self._notes.add(waited=self._api.clock() - started, polls=tuple(reply.observed.seconds for reply in replies))
+        self._notes.add(waited=self._api.clock() - started)
+        self._note_polls()
         self._notes.sample(times=True)
         self._count_children(started)
         return all_complete(self._notes.runs.values())
+
+    def _note_polls(self) -> None:
+        """Keep the last poll, and of those before it the ones that failed."""
+        failed = [reply for reply in self._polls if not stage_passed(reply.observed)]
+        for reply in [reply for reply in failed if reply is not self._polls[-1]][:MOST_FAILED_POLLS]:
+            self._notes.note(reply)
+        self._notes.note(self._polls[-1])
+        seconds = tuple(reply.observed.seconds for reply in self._polls)
+        self._notes.add(polls=seconds, failed_polls=len(failed))
 
     def _pauses(self, started: float) -> Any:
         """Yields for each poll and sleeps between them, until the time is over."""
@@ -65,9 +82,11 @@ class Reading:
         # A patch that was refused never arrives, so its run is not waited for to be complete.
         return all(run.visible_after is not None for run in runs.values())
 
-    def _look(self) -> Reply:
-        runs = self._notes.runs
+    def look(self) -> None:
+        """One poll for every run that was sent until now."""
+        runs, began = self._notes.runs, self._api.clock()
         reply = self._api.query_runs("read", self._project_id, ids=[run.run_id for run in runs.values()])
+        self._polls.append(reply)
         found = documents.runs_by_id(reply.document)
         if reply.observed.succeeded:
             missed = [run for run in runs.values() if run.visible_after is not None and run.run_id not in found]
@@ -80,19 +99,23 @@ class Reading:
                 found[root.run_id] = single.document
         for role, run in runs.items():
             if run.run_id in found:
-                runs[role] = self._seen(run, found[run.run_id])
-        return reply
+                runs[role] = self._seen(run, found[run.run_id], began)
+        if stage_passed(reply.observed):
+            self._told_at = self._api.clock()
 
-    def _seen(self, run: SentRun, document: dict[str, Any]) -> SentRun:
+    def _seen(self, run: SentRun, document: dict[str, Any], began: float) -> SentRun:
         since = self._api.clock() - run.accepted_at
         status = documents.text(document, "status")
+        if run.visible_after is None:
+            run = replace(run, visible_after=since, visible_gap=began - max(run.accepted_at, self._told_at))
         complete = run.complete_after
         if complete is None and status == "success":
-            complete = since
-        inserted = documents.text(document, "inserted_at") or run.inserted
+            complete, patched = since, max(run.accepted_at, run.patched_at)
+            run = replace(run, complete_gap=patched - run.accepted_at + began - max(patched, self._told_at))
+        # A patch writes a row of its own, which is inserted later.
+        inserted = run.inserted or documents.text(document, "inserted_at")
         return replace(
             run,
-            visible_after=since if run.visible_after is None else run.visible_after,
             complete_after=complete,
             # A replica that lags may show an older state than another did.
             status=run.status if complete is not None and status != "success" and run.status else status,

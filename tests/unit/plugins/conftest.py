@@ -47,6 +47,14 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
+def unproxied(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An environment that names no proxy."""
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+@pytest.fixture
 def unresolved(monkeypatch: pytest.MonkeyPatch) -> None:
     """A resolver that knows no name below ``invalid``, whatever the one of this machine makes of it."""
     resolve = socket.getaddrinfo

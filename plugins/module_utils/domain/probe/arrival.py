@@ -13,6 +13,7 @@ from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe.evidenc
     Evidence,
     SentRun,
     is_lost,
+    stage_passed,
 )
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe.layers import (
     UNKNOWN,
@@ -54,12 +55,19 @@ def _visible(evidence: Evidence, run: SentRun) -> Judged:
     if run.visible_after is None:
         observed = f"not readable {evidence.waited:.0f} s after it was accepted"
         return wrong(rule, _kept(evidence, run), evidence.place, run.run_id, observed, expected)
-    observed = f"readable after {run.visible_after:.1f} s"
-    if run.visible_after <= limit:
+    observed = f"readable {_after(run.visible_after, run.visible_gap)}"
+    if run.visible_after - run.visible_gap <= limit:
         return passed(rule, "ingest-workers", run.run_id, observed, expected)
     source = thresholds.source("visible", limit)
     found = _late(evidence, run)
     return wrong(rule, found, evidence.place, run.run_id, observed, expected, status="warn", source=source)
+
+
+def _after(seconds: float, gap: float) -> str:
+    """When a poll showed a run, and since when it may have been there."""
+    if gap < 0.05:
+        return f"after {seconds:.1f} s"
+    return f"after {seconds - gap:.1f} to {seconds:.1f} s, as no poll told in between"
 
 
 def _complete(evidence: Evidence, run: SentRun) -> list[Judged]:
@@ -79,7 +87,7 @@ def _complete(evidence: Evidence, run: SentRun) -> list[Judged]:
 def child(evidence: Evidence) -> list[Judged]:
     """Whether the child came along, and every query says so, in the time that a trace has to become readable."""
     found, root, place = evidence.run("child"), evidence.run("root"), evidence.place
-    if found is None or root is None or root.visible_after is None:
+    if found is None or root is None or root.visible_least is None:
         return []
     failed = evidence.get("children")
     if failed is not None:
@@ -100,8 +108,8 @@ def child(evidence: Evidence) -> list[Judged]:
     source = thresholds.source("visible", limit)
     if evidence.missing_until > limit:
         return [wrong("child", _LAG, place, found.run_id, observed, expected, status="warn", source=source)]
-    if root.visible_after <= limit < found.visible_after:
-        observed += f"; readable after {found.visible_after:.1f} s"
+    if root.visible_least <= limit < found.visible_after - found.visible_gap:
+        observed += f"; readable {_after(found.visible_after, found.visible_gap)}"
         late = _late(evidence, found)
         return [wrong("child", late, place, found.run_id, observed, expected, status="warn", source=source)]
     return [passed("child", "replica-lag", found.run_id, observed, expected)]
@@ -122,6 +130,32 @@ def lagging(evidence: Evidence) -> Blame | None:
     return _LAG if len(set(evidence.children)) > 1 else None
 
 
+def polls(evidence: Evidence) -> list[Judged]:
+    """A warning where some polls failed beside others that were answered."""
+    failed = [answer for answer in evidence.answers if answer.stage == "read" and not stage_passed(answer)]
+    asked = len(evidence.polls)
+    told = asked - evidence.failed_polls
+    if not failed or not told:
+        # Where none was answered no run was found, which has findings of its own.
+        return []
+    first, place = failed[0], evidence.place
+    found = replace(_now_and_then(first, evidence), witness=f"{told} of {asked} polls were answered")
+    observed = f"{evidence.failed_polls} of {asked} polls failed, the first so: {first.describe()}"
+    return [wrong("read", found, place, first.request, observed, "an answer to every poll", status="warn")]
+
+
+def _now_and_then(answer: Observed, evidence: Evidence) -> Blame:
+    """Who is to blame for a query that failed beside others of its kind that were answered."""
+    nobody = Blame(UNKNOWN, advice="its log may say why", command=evidence.place.logs("backend"))
+    if answer.status is None:
+        return nobody
+    if is_lost(answer):
+        return Blame("clickhouse-read")
+    # Others had the same key, so only a limit is told by who refuses.
+    found = refused(answer, evidence) if answer.status == 429 else gateway(answer, evidence)
+    return found or dropped(answer, evidence) or nobody
+
+
 def queue_delay(evidence: Evidence) -> list[Judged]:
     """Received to inserted by the servers' clocks, or the bound that the probe's own clock gives."""
     run = evidence.run("root")
@@ -129,10 +163,11 @@ def queue_delay(evidence: Evidence) -> list[Judged]:
         return []
     measured = evidence.measured_delay(run)
     delay = run.visible_after if measured is None else measured
+    least = run.visible_after - run.visible_gap if measured is None else measured
     how = f"at most, by the first poll that saw it; {_untold(run)}" if measured is None else "measured"
     limit = evidence.thresholds["queue_delay"]
     observed, expected, source = f"{delay:.1f} s ({how})", f"under {limit:g} s", thresholds.source("queue_delay", limit)
-    if delay < limit:
+    if least < limit:
         return [passed("queue_delay", "ingest-workers", run.run_id, observed, expected, source)]
     place = evidence.place
     if measured is None:
@@ -158,7 +193,7 @@ def _slow_unseen(evidence: Evidence) -> Blame:
 
 def _late(evidence: Evidence, run: SentRun) -> Blame:
     """Who is slow where a run became readable, but late: the server's own clocks say on which side of ClickHouse."""
-    place, delay, late = evidence.place, evidence.measured_delay(run), run.visible_after or 0.0
+    place, delay, late = evidence.place, evidence.measured_delay(run), run.visible_least or 0.0
     if delay is not None and delay > late / 2:
         return slow_part(evidence, delay, evidence.thresholds["visible"]) or _slow_unseen(evidence)
     if evidence.polls and min(evidence.polls) > evidence.thresholds["read"]:
@@ -267,13 +302,14 @@ def _gone(evidence: Evidence, told: str) -> Blame | None:
 
 
 def _patch_lost(evidence: Evidence, run: SentRun) -> Blame | None:
+    # What waits, is tried again or has nobody to take it up is not lost.
     other = next((one for one in evidence.runs if one.role != run.role and one.complete_after is not None), None)
-    arrived = f"the run's posts arrived after {run.visible_after:.1f} s" if run.visible_after is not None else ""
-    if other is not None:
-        return Blame("lost-patch", f"{arrived}, and the patch of the {other.role} run too")
-    if queue_trend(evidence) == "empty":
+    arrived, trend = f"the run's posts arrived after {run.visible_after:.1f} s", queue_trend(evidence)
+    if trend == "empty":
         return Blame("lost-patch", f"{arrived}, and nothing waits any more: {counters(evidence)}")
-    return None
+    if other is None or trend or evidence.is_down("ingest-queue"):
+        return None
+    return Blame("lost-patch", f"{arrived}, and the patch of the {other.role} run too")
 
 
 def _workers_down(evidence: Evidence, _run: SentRun) -> Blame | None:
@@ -303,7 +339,7 @@ _KEPT: tuple[Callable[[Evidence, SentRun], Blame | None], ...] = (
 _UNPATCHED: tuple[Callable[[Evidence, SentRun], Blame | None], ...] = (
     _reads_died,
     _disk_is_full,
-    _patch_lost,
     _queue_tells,
+    _patch_lost,
     _workers_down,
 )

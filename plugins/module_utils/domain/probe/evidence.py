@@ -33,10 +33,12 @@ class SentRun:
     """A run that was sent and what came back of it. ``accepted_at`` is seconds since the first request.
 
     ``visible_after`` and ``complete_after`` are seconds from the acceptance of its trace's posts to the poll that first
-    showed it at all and with status success, ``None`` where that never came. ``received`` and ``inserted`` are the
-    servers' own times (ISO 8601, UTC where they name no zone) or empty; ``inserted_by`` (seconds from the acceptance)
-    is the poll that told the latter. Hashes are SHA-256 (hex); a ``found_`` one is
-    ``None`` where the payload could not be read and empty where the run had none.
+    showed it at all and with status success, ``None`` where that never came. ``visible_gap`` and ``complete_gap`` are
+    the seconds right before that poll in which none told, and of the latter also those until the run's patch was
+    accepted (``patched_at``, seconds since the first request). ``received`` and ``inserted`` are the servers' own times
+    (ISO 8601, UTC where they name no zone) or empty, the latter as it was first told; ``inserted_by`` (seconds from the
+    acceptance) is the poll that did. Hashes are SHA-256 (hex); a ``found_`` one is ``None`` where the payload could not
+    be read and empty where the run had none.
     """
 
     role: Role
@@ -45,8 +47,11 @@ class SentRun:
     outputs_hash: str
     attachment_hash: str = ""
     accepted_at: float = 0.0
+    patched_at: float = 0.0
     visible_after: float | None = None
     complete_after: float | None = None
+    visible_gap: float = 0.0
+    complete_gap: float = 0.0
     status: str = ""
     received: str = ""
     inserted: str = ""
@@ -54,6 +59,21 @@ class SentRun:
     found_inputs: str | None = None
     found_outputs: str | None = None
     found_attachment: str | None = None
+
+    @property
+    def visible_least(self) -> float | None:
+        """Seconds that it took at least to be readable; ``None`` where it never was."""
+        return None if self.visible_after is None else self.visible_after - self.visible_gap
+
+    @property
+    def complete_least(self) -> float | None:
+        """Seconds that it took at least to be complete; ``None`` where it never was."""
+        return None if self.complete_after is None else self.complete_after - self.complete_gap
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether it, or a patch of it that was accepted, has not been seen."""
+        return self.visible_after is None or (self.patched_at > 0 and self.complete_after is None)
 
     @property
     def told_delay(self) -> float | None:
@@ -112,7 +132,10 @@ class Evidence:
     had been read was last missing, from its acceptance on, 0 where none ever was. ``thresholds`` are the limits of the
     stages in seconds. ``workloads`` are the pods by component, empty where no cluster was asked or ``cluster_reason``
     says why it told nothing. ``free_disk_pct`` is ClickHouse's, as the installation told it last; ``feedback_after``
-    (seconds) is when a feedback was listed.
+    (seconds) is when a feedback was listed. ``failed_polls`` counts the polls that failed, the first of which are among
+    the answers. ``unused_proxy`` (host:port) is one that the environment names for an installation that could not be
+    reached without. ``unsettled`` are the traces that were removed from a project that stays before all of them had
+    come.
     """
 
     place: Place
@@ -131,6 +154,9 @@ class Evidence:
     free_disk_pct: float | None = None
     workloads: Mapping[str, Workload] = field(default_factory=dict)
     cluster_reason: str = ""
+    failed_polls: int = 0
+    unused_proxy: str = ""
+    unsettled: tuple[str, ...] = ()
     thresholds: Mapping[str, float] = field(default_factory=lambda: dict(LIMITS))
 
     def get(self, stage: str) -> Observed | None:
@@ -159,7 +185,7 @@ class Evidence:
     def pods(self, component: str) -> str:
         """How many pods of a component are ready, as a sentence; empty where it is not known."""
         found = self.workloads.get(component)
-        return found.describe(f"{self.place.release}-{component}") if found else ""
+        return found.describe(f"{self.place.fullname}-{component}") if found else ""
 
     def is_down(self, component: str) -> bool | None:
         """Whether no pod of a component is ready; ``None`` where it is not known."""

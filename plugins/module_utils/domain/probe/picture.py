@@ -46,9 +46,12 @@ def _timeline(evidence: Evidence) -> dict[str, Any]:
 
 def _waits(run: SentRun, evidence: Evidence) -> list[dict[str, Any]]:
     spans = []
-    for name, after in (("visible", run.visible_after), ("complete", run.complete_after)):
+    for name, after, least in (
+        ("visible", run.visible_after, run.visible_least),
+        ("complete", run.complete_after, run.complete_least),
+    ):
         limit = evidence.thresholds[name]
-        status: Status = "fail" if after is None else "pass" if after <= limit else "warn"
+        status: Status = "fail" if least is None else "pass" if least <= limit else "warn"
         ends = evidence.waited if after is None else after
         spans.append(_span(f"{run.role} {name}", run.accepted_at, run.accepted_at + ends, status))
     return spans

@@ -47,7 +47,19 @@ def transport(evidence: Evidence) -> list[Judged]:
         "tcp": f"{place.address} takes connections",
         "tls": f"a certificate that is valid for {place.host} and trusted here",
     }[first.phase]
-    return [wrong(first.phase, unreached(first, evidence), place, place.url, first.reason, expected)]
+    found = _only_by_proxy(first, evidence) or unreached(first, evidence)
+    return [wrong(first.phase, found, place, place.url, first.reason, expected)]
+
+
+def _only_by_proxy(answer: Observed, evidence: Evidence) -> Blame | None:
+    """Nobody where the way from here may be through a proxy, which then alone may know the name and the address."""
+    if answer.phase == "tls" or not evidence.unused_proxy:
+        return None
+    advice = (
+        f"the environment names the proxy {evidence.unused_proxy} for this URL, and the probe uses none: run it where "
+        "the load balancer is reached without one; curl, which asks the proxy, tells whether it is there"
+    )
+    return Blame(UNKNOWN, advice=advice, command=reaches(evidence.place.url))
 
 
 def unreached(answer: Observed, evidence: Evidence) -> Blame:
@@ -305,7 +317,7 @@ def _silent_target(answer: Observed, evidence: Evidence) -> Blame:
         " the answer of a target that hangs"
     )
     advice = "pods of frontend that are ready leave the security groups between load balancer and nodes"
-    command = evidence.place.kubectl(f"get deployment/{evidence.place.release}-frontend")
+    command = evidence.place.kubectl(f"get deployment/{evidence.place.fullname}-frontend")
     return Blame(UNKNOWN, advice=advice, command=command, why=why)
 
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe import commands, thresholds
@@ -35,7 +36,7 @@ def measured(evidence: Evidence) -> dict[str, float]:
         values[name] = _seconds(evidence, stage)
     if root is not None:
         values["visible"] = root.visible_after
-        values["complete"] = _complete(evidence)
+        values["complete"] = _last(run.complete_after for run in evidence.runs)
         values["queue_delay"] = evidence.measured_delay(root)
     fetches = [_seconds(evidence, stage) for stage in ("fetch_large", "download_inputs", "download_attachment")]
     values["blob"] = sum(value for value in fetches if value is not None) if fetches[0] is not None else None
@@ -50,12 +51,13 @@ def timings(evidence: Evidence, total: float) -> dict[str, float]:
 
 def stages(evidence: Evidence) -> list[dict[str, Any]]:
     """Each stage's seconds with its threshold, where that comes from, and whether it was kept."""
+    sure = _sure(evidence)
     return [
         {
             "name": name,
             "seconds": round(seconds, 4),
             "threshold": (limit := evidence.thresholds[name]),
-            "status": "pass" if seconds <= limit else "warn",
+            "status": "pass" if (sure.get(name) or seconds) <= limit else "warn",
             "source": thresholds.source(name, limit),
         }
         for name, seconds in measured(evidence).items()
@@ -87,11 +89,19 @@ def _warning(evidence: Evidence, stage: dict[str, Any]) -> Judged:
     )
 
 
-def _complete(evidence: Evidence) -> float | None:
-    """When the last of the runs was complete; ``None`` where one never was."""
-    ends = [run.complete_after for run in evidence.runs]
-    known = [end for end in ends if end is not None]
-    return max(known) if len(known) == len(ends) else None
+def _sure(evidence: Evidence) -> dict[str, float | None]:
+    """Of what polls showed, the seconds that it took for sure."""
+    root = evidence.run("root")
+    return {
+        "visible": root.visible_least if root is not None else None,
+        "complete": _last(run.complete_least for run in evidence.runs),
+    }
+
+
+def _last(ends: Iterable[float | None]) -> float | None:
+    """The last of these ends; ``None`` where one never came."""
+    known = list(ends)
+    return None if None in known else max((end for end in known if end is not None), default=None)
 
 
 def _seconds(evidence: Evidence, stage: str) -> float | None:

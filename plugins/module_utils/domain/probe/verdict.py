@@ -36,6 +36,7 @@ RULES: tuple[Callable[[Evidence], list[Judged]], ...] = (
     ingest.accepted,
     ingest.repeated,
     ingest.patched,
+    arrival.polls,
     arrival.stored,
     arrival.child,
     arrival.queue_delay,
@@ -47,8 +48,8 @@ RULES: tuple[Callable[[Evidence], list[Judged]], ...] = (
 )
 
 
-#: Warnings that say that a trace came late, to one reader or to every one.
-_LATE = ("probe.visible", "probe.visible_large", "probe.child")
+#: Warnings that say that a trace came late, to one reader or to every one, or only now and then.
+_LATE = ("probe.read", "probe.visible", "probe.visible_large", "probe.child")
 
 
 def judge(evidence: Evidence) -> list[Judged]:

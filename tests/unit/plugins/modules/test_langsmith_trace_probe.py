@@ -40,7 +40,11 @@ def server(langsmith: ScriptedLangSmith) -> Iterator[Running]:
 
 @pytest.fixture
 def probe(
-    server: Running, capfd: pytest.CaptureFixture[str], impatient: None, leaping: Callable[..., Leaping]
+    server: Running,
+    capfd: pytest.CaptureFixture[str],
+    impatient: None,
+    unproxied: None,
+    leaping: Callable[..., Leaping],
 ) -> Probe:
     """Runs the module, with time for everything but ``OVERDUE``; what it waits between two looks takes none."""
     leaping(langsmith_client, trace_reading)
@@ -179,7 +183,7 @@ def test_a_result_names_the_layer_its_witnesses_and_the_next_command(
     result = probe(namespace="tracing", release="acme")
     assert result["layer"] == "backend"
     assert [witness["stage"] for witness in result["witnesses"]] == ["backend", "neighbour"]
-    assert result["next_command"] == "kubectl -n tracing describe deployment/acme-backend"
+    assert result["next_command"] == "kubectl -n tracing describe deployment/acme-langsmith-backend"
     assert result["charts"][0]["kind"] == "timeline"
 
 
@@ -611,6 +615,125 @@ def test_visible_later_than_expected_is_a_warning(probe: Probe, langsmith: Scrip
     result = probe(thresholds={"visible": 0.000001})
     assert result["healthy"]
     assert set(findings(result, "warn")) == {"visible", "visible_large"}
+
+
+def is_large(asked: Asked) -> bool:
+    return ingests(asked, "post", large=True)
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_the_time_that_sending_takes_makes_no_trace_late(
+    probe: Probe, langsmith: ScriptedLangSmith, leaping: Callable[..., Leaping], at_once: bool
+) -> None:
+    clock, large = leaping(), []
+
+    def slowly(asked: Asked) -> None:
+        if is_large(asked):
+            large.append(asked)
+            clock.sleep(300)
+
+    langsmith.faults.append(slowly)
+    langsmith.visible = lambda _run: at_once or bool(large)
+    result = probe(thresholds={"visible": 60, "complete": 60})
+    assert findings(result, "warn") == {}
+    assert {stage["status"] for stage in result["stages"]} == {"pass"}
+    observed = {entry["id"]: entry["observed"] for entry in result["findings"]}["probe.visible"]
+    assert ("as no poll told in between" in observed) is not at_once
+    assert (result["timings"]["visible"] < 200) is at_once
+
+
+def test_a_trace_is_inserted_when_its_posts_are_and_not_its_patches(probe: Probe, langsmith: ScriptedLangSmith) -> None:
+    def patched(run: dict[str, Any]) -> dict[str, Any]:
+        return {**run, "inserted_at": "2026-11-21T10:00:50"} if run["status"] == "success" else run
+
+    langsmith.stored = patched
+    assert probe(wait_sleep=60)["timings"]["queue_delay"] == 0.0001
+
+
+def failing_polls(langsmith: ScriptedLangSmith, count: int, answer: Said) -> None:
+    """The first polls for the whole trace fail."""
+    polls: list[Asked] = []
+
+    def fail(asked: Asked) -> Said | None:
+        if len(asked.json.get("id", [])) < 3:
+            return None
+        polls.append(asked)
+        return answer if len(polls) <= count else None
+
+    langsmith.faults.append(on("POST", "/api/v1/runs/query", fail))
+
+
+def test_polls_that_fail_beside_others_that_are_answered_are_a_warning_with_its_layer(
+    probe: Probe, langsmith: ScriptedLangSmith
+) -> None:
+    failing_polls(langsmith, 7, SICK_STORE)
+    result = probe(thresholds={"visible": 2})
+    assert result["healthy"]
+    assert findings(result, "warn") == {"read": "clickhouse-read"}
+    assert result["layer"] == "clickhouse-read"
+    assert "7 of 9 polls failed" in result["witnesses"][0]["observed"]
+    assert result["witnesses"][1]["observed"] == "2 of 9 polls were answered"
+    assert [answer["status"] for answer in result["answers"] if answer["stage"] == "read"] == [500] * 7 + [200]
+
+
+def test_only_the_first_polls_that_fail_are_kept_and_all_are_counted(
+    probe: Probe, langsmith: ScriptedLangSmith
+) -> None:
+    failing_polls(langsmith, 30, SICK_STORE)
+    result = probe(wait_timeout=600)
+    assert "30 of 32 polls failed" in result["witnesses"][0]["observed"]
+    assert len([answer for answer in result["answers"] if answer["stage"] == "read"]) == 21
+
+
+def test_a_firewall_that_blocks_who_does_not_say_what_it_is_lets_the_probe_in(
+    probe: Probe, langsmith: ScriptedLangSmith
+) -> None:
+    # NoUserAgent_HEADER of AWSManagedRulesCommonRuleSet.
+    langsmith.faults.append(lambda asked: None if asked.headers.get("user-agent") else page(403))
+    assert probe()["healthy"]
+
+
+@pytest.mark.parametrize("visible", ["nothing", "the small trace", "no patch"])
+def test_a_trace_that_is_removed_before_all_of_it_came_may_still_arrive(
+    probe: Probe, langsmith: ScriptedLangSmith, visible: str
+) -> None:
+    if visible == "no patch":
+        langsmith.stored = lambda run: {**run, "status": "pending"}
+    else:
+        langsmith.visible = lambda run: visible != "nothing" and "s3_urls" not in run
+    result = probe(project="my-app")
+    observed = {entry["id"]: entry["observed"] for entry in result["findings"]}["probe.cleanup"]
+    assert findings(result, "warn")["cleanup"] == "unknown"
+    assert "they may still arrive" in observed
+    large = next(run["id"] for run in langsmith.runs.values() if "s3_urls" in run)
+    assert large in observed
+    assert (result["run_id"] in observed) is (visible != "the small trace")
+    assert "cleanup" not in findings(probe(), "warn")
+
+
+@pytest.mark.parametrize("bypassed", ["", "127.0.0.1"])
+@pytest.mark.parametrize(
+    ("options", "phase", "layer"),
+    [
+        ({"connect_to": "127.0.0.1:1"}, "tcp", "load-balancer"),
+        ({"endpoint": "http://127.0.0.1", "connect_to": "nowhere.invalid:80"}, "dns", "dns"),
+    ],
+)
+def test_where_only_a_proxy_may_lead_out_no_layer_is_blamed(
+    probe: Probe,
+    unresolved: None,
+    monkeypatch: pytest.MonkeyPatch,
+    bypassed: str,
+    options: dict[str, Any],
+    phase: str,
+    layer: str,
+) -> None:
+    monkeypatch.setenv("http_proxy", "http://user:password@proxy.test:3128")
+    monkeypatch.setenv("no_proxy", bypassed)
+    result = probe(**options)
+    assert findings(result, "fail") == {phase: layer if bypassed else "unknown"}
+    assert ("names the proxy proxy.test:3128" in result["findings"][0]["remedy"]) is not bypassed
+    assert "user:password" not in json.dumps(result)
 
 
 def test_a_project_that_cannot_be_removed_is_a_warning(probe: Probe, langsmith: ScriptedLangSmith) -> None:

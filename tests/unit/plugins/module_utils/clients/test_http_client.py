@@ -430,3 +430,41 @@ def test_json_that_is_nested_without_an_end_is_none() -> None:
 @pytest.mark.parametrize("address", ["127.0.0.1:443", "[2001:db8::1]:443", "langsmith.test:8443"])
 def test_an_address_is_taken_apart_and_put_together_again(address: str) -> None:
     assert join_address(*split_address(address)) == address
+
+
+def test_every_request_says_what_it_is_as_firewalls_block_who_does_not() -> None:
+    with serve(lambda _asked: said(None)) as server, closing(HttpClient(f"http://{server.address}")) as client:
+        client.request("GET", "/")
+        client.for_origin(client.origin).request("GET", "/", headers={"X-Api-Key": "k"})
+        client.request("GET", "/", headers={"User-Agent": "another"})
+    assert [asked.headers.get("user-agent") for asked in server.asked] == ["langsmith.aws", "langsmith.aws", "another"]
+
+
+@pytest.mark.parametrize(
+    ("named", "url", "connect_to", "proxy"),
+    [
+        ({}, "https://langsmith.test", None, ""),
+        ({"https_proxy": "http://user:w/o:rd@proxy.test:3128/"}, "https://langsmith.test", None, "proxy.test:3128"),
+        ({"https_proxy": "proxy.test:3128"}, "https://langsmith.test", None, "proxy.test:3128"),
+        ({"https_proxy": "http://proxy.test:3128"}, "http://langsmith.test", None, ""),
+        ({"ALL_PROXY": "http://proxy.test:3128"}, "http://langsmith.test", None, "proxy.test:3128"),
+        ({"https_proxy": "http://proxy.test:3128", "no_proxy": ".test"}, "https://langsmith.test", None, ""),
+        (
+            {"https_proxy": "http://proxy.test:3128", "no_proxy": "10.0.0.1"},
+            "https://langsmith.test",
+            "10.0.0.1:443",
+            "",
+        ),
+    ],
+)
+def test_a_proxy_that_the_environment_names_is_told_without_its_password(
+    monkeypatch: pytest.MonkeyPatch,
+    unproxied: None,
+    named: dict[str, str],
+    url: str,
+    connect_to: str | None,
+    proxy: str,
+) -> None:
+    for name, value in named.items():
+        monkeypatch.setenv(name, value)
+    assert HttpClient(url, connect_to=connect_to).unused_proxy() == proxy

@@ -212,6 +212,24 @@ CASES: dict[str, tuple[Evidence, dict[str, str]]] = {
         with_answers(lost("front_door", "tcp", reason="this machine has no way to it"), until="front_door"),
         {"tcp": "unknown"},
     ),
+    **{
+        f"1 a proxy that alone may know the way ({phase}, {'silence' if timed_out else 'refusal'})": (
+            with_answers(
+                lost("front_door", phase, timed_out=timed_out), until="front_door", unused_proxy="proxy.test:3128"
+            ),
+            {phase: "unknown"},
+        )
+        for phase in ("dns", "tcp")
+        for timed_out in (True, False)
+    },
+    "1 certificate beside a proxy": (
+        with_answers(
+            lost("front_door", "tls", reason="the certificate has expired"),
+            until="front_door",
+            unused_proxy="proxy.test:3128",
+        ),
+        {"tls": "certificate"},
+    ),
     "1 packets dropped": (
         with_answers(lost("front_door", "tcp", timed_out=True), until="front_door"),
         {"tcp": "security-group"},
@@ -567,6 +585,31 @@ CASES: dict[str, tuple[Evidence, dict[str, str]]] = {
         ),
         {"complete": "ingest-workers", "complete_child": "ingest-workers", "complete_large": "ingest-workers"},
     ),
+    "12 patches that are tried again": (
+        replace(with_runs(root=PENDING, child=PENDING), queue=samples(0, 0, 0, retry=(0, 2, 2), active=(0, 0, 0))),
+        {"complete": "clickhouse-write", "complete_child": "clickhouse-write"},
+    ),
+    "12 workers died before the patch of the root": (
+        with_answers(
+            *READS_WORK,
+            evidence=replace(
+                with_runs(root=PENDING), queue=samples(0, 3, 3, retry=(0, 0, 0), active=(0, 0, 0)), workloads=NO_PODS
+            ),
+        ),
+        {"complete": "ingest-workers"},
+    ),
+    "12 no worker is ready, and no counters": (
+        with_answers(*READS_WORK, evidence=replace(with_runs(root=PENDING), workloads=NO_PODS)),
+        {"complete": "ingest-workers"},
+    ),
+    "12 a busy queue": (
+        with_answers(*READS_WORK, evidence=replace(with_runs(root=PENDING), queue=samples(5, 5, 5))),
+        {"complete": "unknown"},
+    ),
+    "12 patch lost, and the queue is empty": (
+        replace(with_runs(root=PENDING), queue=samples(0, 0, 0, retry=(0, 0, 0), active=(0, 0, 0)), workloads=NO_PODS),
+        {"complete": "lost-patch"},
+    ),
     "12 nothing is known of the patches": (
         ALL_PENDING,
         {"complete": "unknown", "complete_child": "unknown", "complete_large": "unknown"},
@@ -732,7 +775,7 @@ def test_times_that_do_not_explain_a_delay_blame_nobody(times: str) -> None:
 def test_a_slow_stage_says_where_to_look_first_and_blames_nobody() -> None:
     judged = judge(replace(HEALTHY, thresholds=limits({"auth": 0.05, "connect": 0.01})))
     remedies = {entry.id: entry.remedy for entry in judged if entry.status == "warn"}
-    assert "logs deployment/acme-backend" in remedies["probe.slow_auth"]
+    assert "logs deployment/acme-langsmith-backend" in remedies["probe.slow_auth"]
     assert "time_namelookup" in remedies["probe.slow_connect"]
 
 
@@ -747,7 +790,20 @@ def test_a_bucket_that_is_not_reached_is_tried_from_here() -> None:
     assert found["next_command"] == "curl -sv -o /dev/null https://acme-blobs.s3.eu-central-1.amazonaws.com/"
 
 
+def with_polls(answer: Observed, failed: int = 1, polls: int = 8) -> Evidence:
+    """The evidence with polls that failed before the last one, which was answered."""
+    return replace(HEALTHY, answers=(answer, *HEALTHY.answers), polls=(0.1,) * polls, failed_polls=failed)
+
+
 WARNINGS = {
+    "10 a poll that failed": (with_polls(json_answer("read", 500), 7), {"read": "clickhouse-read"}),
+    "10 a poll without an answer": (with_polls(silence("read")), {"read": "unknown"}),
+    "10 a poll that did not connect": (with_polls(lost("read", "tcp", timed_out=True)), {"read": "unknown"}),
+    "10 a poll that a proxy lost": (with_polls(html("read", 502, "nginx")), {"read": "unknown"}),
+    "10 a poll over the limit": (with_polls(json_answer("read", 429)), {"read": "quota"}),
+    "10 a poll that a firewall blocked": (with_polls(html("read", 403)), {"read": "waf"}),
+    "10 a poll whose key was not known": (with_polls(json_answer("read", 401)), {"read": "unknown"}),
+    "17 traces that may still arrive": (replace(HEALTHY, unsettled=("id-of-large",)), {"cleanup": "unknown"}),
     "2 health page only": (with_answers(html("front_door", 404, "nginx")), {"front_door": "frontend"}),
     "9 record lost": (with_answers(json_answer("repeat", 202)), {"repeat": "redis"}),
     "10 stored late": (
@@ -782,7 +838,35 @@ def test_what_is_only_a_warning_leaves_the_installation_healthy(case: str) -> No
     evidence, expected = WARNINGS[case]
     assert bad(evidence, "warn") == expected
     assert is_healthy(judge(evidence))
-    assert layer(evidence) == expected.get("visible", expected.get("child", ""))
+    assert layer(evidence) == next((expected[rule] for rule in ("read", "visible", "child") if rule in expected), "")
+
+
+def test_what_no_poll_told_of_is_not_held_against_a_threshold() -> None:
+    late = {"visible_after": 90.0, "complete_after": 95.0, "inserted": ""}
+    gaps = {"visible_gap": 31.0, "complete_gap": 40.0}
+    evidence = with_runs(root={**late, **gaps}, child={**late, **gaps}, large={**late, **gaps})
+    assert {entry.status for entry in judge(evidence)} == {"pass"}
+    observed = {entry.id: entry.observed for entry in judge(evidence)}
+    assert observed["probe.visible"] == "readable after 59.0 to 90.0 s, as no poll told in between"
+    assert {stage["status"] for stage in stages(evidence)} == {"pass"}
+    spans = verdict.summary(evidence, 99.0)["charts"][0]["spans"]
+    assert {span["status"] for span in spans if span["label"].startswith("root")} == {"pass"}
+    surely = {**gaps, "visible_gap": 29.0, "complete_gap": 30.0}
+    evidence = with_runs(root={**late, **surely}, child={**late, **surely}, large={**late, **surely})
+    assert set(bad(evidence, "warn")) == {"visible", "visible_large", "slow_complete"}
+    assert set(bad(evidence, "unknown")) == {"queue_delay"}
+
+
+def test_a_run_that_may_still_arrive_is_named_with_the_command_that_tells() -> None:
+    judged = verdict.judge(replace(HEALTHY, unsettled=("id-of-root", "id-of-large")))
+    found = next(entry for entry in judged if entry.finding.id == "probe.cleanup")
+    assert "id-of-root, id-of-large" in found.finding.observed
+    assert "runs where id = 'id-of-root'" in found.command
+
+
+def test_polls_of_which_none_was_answered_have_no_warning_beside_the_failure() -> None:
+    evidence = with_polls(json_answer("read", 500), 8)
+    assert "probe.read" not in {entry.id for entry in judge(evidence)}
 
 
 def test_copies_that_are_there_in_time_are_no_lag() -> None:
@@ -798,13 +882,17 @@ READABLE_LATE = {"visible_after": 61.0, "inserted": "2026-11-21T10:00:01"}
 
 #: Evidence that leaves the layer open, and words of the command that closes it.
 OPEN: dict[str, tuple[Evidence, tuple[str, ...]]] = {
-    "504": (CASES["2 silent targets"][0], ("kubectl -n tracing get deployment/acme-frontend",)),
+    "504": (CASES["2 silent targets"][0], ("kubectl -n tracing get deployment/acme-langsmith-frontend",)),
+    "a proxy that is not used": (
+        CASES["1 a proxy that alone may know the way (tcp, silence)"][0],
+        ("curl -sv -o /dev/null https://langsmith.test/",),
+    ),
     "a handshake that hangs": (CASES["1 handshake hangs"][0], ("openssl s_client",)),
-    "no counters": (CASES["11e no counters"][0], ("service/acme-platform-backend 1986", "format=json")),
+    "no counters": (CASES["11e no counters"][0], ("service/acme-langsmith-platform-backend 1986", "format=json")),
     "lost, and something was stored": (with_queue(0, 0, 0, **EMPTY, **STORED_SOME), ("runs where id = 'id-of-root'",)),
     "lost, and nothing was stored": (
         with_queue(0, 0, 0, **EMPTY, **TIMED, **STORED_NOTHING),
-        ("logs -l app.kubernetes.io/component=acme-ingest-queue", "grep id-of-root"),
+        ("logs -l app.kubernetes.io/component=acme-langsmith-ingest-queue", "grep id-of-root"),
     ),
     "lost, and the workers tell no times": (CASES["11d lost"][0], ("runs where id = 'id-of-root'",)),
     "patches, no counters": (CASES["12 nothing is known of the patches"][0], ("format=json",)),
@@ -817,7 +905,7 @@ OPEN: dict[str, tuple[Evidence, tuple[str, ...]]] = {
         CASES["11e a large trace, and what is tried again is not told"][0],
         ("grep id-of-large", "format=json"),
     ),
-    "inserted late": (CASES["15 delay"][0], ("deployment/acme-ingest-queue 1989", "latency_seconds")),
+    "inserted late": (CASES["15 delay"][0], ("deployment/acme-langsmith-ingest-queue 1989", "latency_seconds")),
     "inserted at once and readable late": (with_runs(root=READABLE_LATE), ("system.replicas",)),
     "read late, no times": (with_runs(root={"visible_after": 70.0, "inserted": ""}), ("runs where id",)),
     "readable late and inserted late": (
@@ -826,7 +914,7 @@ OPEN: dict[str, tuple[Evidence, tuple[str, ...]]] = {
     ),
     "a queue that cannot be written": (
         CASES["8 an update that backend refuses says nothing"][0],
-        ("logs deployment/acme-platform-backend",),
+        ("logs deployment/acme-langsmith-platform-backend",),
     ),
     "a queue that grows in front of workers that work": (
         CASES["11a a queue that grows in front of workers that work"][0],
@@ -838,9 +926,9 @@ OPEN: dict[str, tuple[Evidence, tuple[str, ...]]] = {
     ),
     "reads that nobody answers as they were answered": (
         with_answers(json_answer("auth", 402), until="auth"),
-        ("logs deployment/acme-backend",),
+        ("logs deployment/acme-langsmith-backend",),
     ),
-    "feedback that is refused": (CASES["16 feedback refused"][0], ("logs deployment/acme-backend",)),
+    "feedback that is refused": (CASES["16 feedback refused"][0], ("logs deployment/acme-langsmith-backend",)),
     "feedback that never came": (CASES["16 feedback never listed"][0], ("format=json",)),
 }
 
@@ -872,7 +960,7 @@ def test_no_evidence_at_all_is_not_healthy() -> None:
 
 def test_remedies_name_the_installations_own_namespace_and_release() -> None:
     finding = next(entry for entry in judge(CASES["11a workers"][0]) if entry.id == "probe.visible")
-    assert "kubectl -n tracing describe deployment/acme-ingest-queue" in finding.remedy
+    assert "kubectl -n tracing describe deployment/acme-langsmith-ingest-queue" in finding.remedy
 
 
 @pytest.mark.parametrize(
