@@ -28,6 +28,7 @@ from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe.queue i
     has_passed,
     queue_trend,
     slow_part,
+    slow_storing,
     stored_meanwhile,
 )
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe.reach import dropped, gateway, refused
@@ -200,6 +201,10 @@ def _late(evidence: Evidence, run: SentRun) -> Blame:
         return blame(evidence, "clickhouse-read", "post_small")
     if delay is None:
         return Blame(UNKNOWN, command=commands.stored(place, run.run_id), why=_untold(run))
+    # The time of an insertion is that of its begin.
+    slow = slow_storing(evidence, evidence.thresholds["visible"])
+    if slow:
+        return slow
     why = (
         f"by the server's clocks it was inserted after {delay:.1f} s, so either ClickHouse is slow to write what it "
         "took, or the replica that was asked is behind"

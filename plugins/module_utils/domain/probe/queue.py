@@ -87,6 +87,14 @@ def slow_part(evidence: Evidence, seconds: float, limit: float) -> Blame | None:
     return Blame("backlog", f"ClickHouse takes what it is given: {times}") if stored * 10 <= waited else None
 
 
+def slow_storing(evidence: Evidence, limit: float) -> Blame | None:
+    """ClickHouse, where the workers' own times say that it takes long to have a run; ``None`` where they do not."""
+    stored = _mean(evidence, "stored")
+    if stored is None or stored < limit / 2:
+        return None
+    return Blame("clickhouse-write", _taken(evidence), why=f"on average {stored:.1f} s until ClickHouse had a run")
+
+
 def _by_the_queue(evidence: Evidence) -> Blame | None:
     told = _told(evidence)
     if len(told) < 3:
