@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from operator import methodcaller
 
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.answers import Observed
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.endpoint import Place
@@ -14,9 +15,6 @@ from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe import 
 from ansible_collections.langsmith.aws.plugins.module_utils.domain.probe.evidence import Evidence
 
 UNKNOWN = "unknown"
-
-_LOGS = "kubectl -n {place.namespace} logs deployment/{place.fullname}-%s --tail=100"
-_STATE = "kubectl -n {place.namespace} describe deployment/{place.fullname}-%s"
 
 #: By layer: what to do, and the command that shows more, as a pattern or made of the place.
 LAYERS: dict[str, tuple[str, str | Callable[[Place], str]]] = {
@@ -43,13 +41,13 @@ LAYERS: dict[str, tuple[str, str | Callable[[Place], str]]] = {
         "give the URL with its base path (chart value config.basePath)",
         "kubectl -n {place.namespace} describe ingress",
     ),
-    "frontend": ("its pods do not answer the load balancer", _STATE % "frontend"),
-    "platform-backend": ("its pods do not answer while the frontend does", _STATE % "platform-backend"),
-    "backend": ("its pods do not answer while the frontend does", _STATE % "backend"),
+    "frontend": ("its pods do not answer the load balancer", methodcaller("state", "frontend")),
+    "platform-backend": ("its pods do not answer while the frontend does", methodcaller("state", "platform-backend")),
+    "backend": ("its pods do not answer while the frontend does", methodcaller("state", "backend")),
     "auth": (
         "see whether the key was made in this installation, may write, and whether config.apiKeySalt changed since, "
         "which voids every key",
-        _LOGS % "backend",
+        methodcaller("logs", "backend"),
     ),
     "workspace": (
         "the key is good, and not for this workspace: correct workspace_id, or make a key in that workspace",
@@ -57,14 +55,17 @@ LAYERS: dict[str, tuple[str, str | Callable[[Place], str]]] = {
     ),
     "postgres": (
         "backend runs and cannot use Postgres: see the endpoint, password, disk and security group of the database",
-        _LOGS % "backend",
+        methodcaller("logs", "backend"),
     ),
     "redis": (
         "the queue cannot be written: see Redis' endpoint, token, memory (maxmemory-policy noeviction) and security "
         "group",
-        _LOGS % "platform-backend",
+        methodcaller("logs", "platform-backend"),
     ),
-    "ingest-workers": ("the workers take nothing from the queue: see their pods", _STATE % "ingest-queue"),
+    "ingest-workers": (
+        "the workers take nothing from the queue: see their pods",
+        methodcaller("state", "ingest-queue"),
+    ),
     "backlog": (
         "the workers run and are behind: more of them help only while ClickHouse is not the slow part "
         "(langsmith_ingestion_worker_to_store_latency_seconds)",
@@ -73,7 +74,7 @@ LAYERS: dict[str, tuple[str, str | Callable[[Place], str]]] = {
     "clickhouse-write": (
         "ClickHouse does not take what the workers write: see its disk, memory and parts, and its user's rights; more "
         "workers do not help",
-        _LOGS % "ingest-queue",
+        methodcaller("logs", "ingest-queue"),
     ),
     "clickhouse-read": (
         "ClickHouse does not answer reads: see its memory, disk and running queries",
@@ -82,22 +83,22 @@ LAYERS: dict[str, tuple[str, str | Callable[[Place], str]]] = {
     "blob-write": (
         "large payloads cannot be stored: see the write permission on bucket and KMS key of the roles of "
         "platform-backend and ingest-queue",
-        _LOGS % "platform-backend",
+        methodcaller("logs", "platform-backend"),
     ),
     "blob-read": (
         "what was stored cannot be read: see the read permission on bucket and KMS key of the roles of backend and "
         "platform-backend",
-        _LOGS % "backend",
+        methodcaller("logs", "backend"),
     ),
     "lost-patch": (
         "the trace arrived and the end of its runs did not: read what the workers say",
-        _LOGS % "ingest-queue",
+        methodcaller("logs", "ingest-queue"),
     ),
     "replica-lag": (
         "answers differ from query to query, as those of replicas that lag do",
         commands.replicas,
     ),
-    "quota": ("raise the workspace's usage limit, or wait until it is reset", _LOGS % "platform-backend"),
+    "quota": ("raise the workspace's usage limit, or wait until it is reset", methodcaller("logs", "platform-backend")),
     "version": (
         "this LangSmith does not speak what the probe sends: compare its version with those that the collection "
         "supports",
